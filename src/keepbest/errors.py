@@ -1,0 +1,88 @@
+"""The errors that keepbest raises on purpose; each carries its data, and the exit status of the command it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class KeepbestError(Exception):
+    """Base of every error that keepbest raises on purpose. Its text is meant for the person at the terminal."""
+
+    exit_status: int = 1
+
+
+class ConfigError(KeepbestError):
+    """A setting that cannot work: wrong key, type, range, target or argument. Found before an epoch is spent.
+
+    Args:
+        rule: what must hold, as a sentence without a full stop.
+        received: the offending value, shown with `repr`; leave it out where there is none.
+        remedy: what to type instead, as a sentence without a full stop.
+        key: the dotted path of the setting in the config, where it is known.
+    """
+
+    exit_status = 2
+
+    def __init__(self, rule: str, *, received: object = ..., remedy: str | None = None, key: str | None = None) -> None:
+        self.rule, self.received, self.remedy, self.key = rule, received, remedy, key
+        text = f"{key}: {rule}" if key else rule
+        if received is not ...:
+            text += f", got {received!r}"
+        super().__init__(f"{text}. {remedy}." if remedy else f"{text}.")
+
+
+class DataError(KeepbestError):
+    """Data that cannot be trained on: missing files, unreadable values, an empty set."""
+
+
+class MonitorError(KeepbestError):
+    """The objective's metric is never logged where it is needed.
+
+    Args:
+        monitor: the name that was looked for.
+        available: the names that were logged.
+    """
+
+    def __init__(self, monitor: str, available: Iterable[str]) -> None:
+        self.monitor, self.available = monitor, sorted(available)
+        names = ", ".join(self.available) or "nothing at all"
+        super().__init__(
+            f"the objective monitors a metric that validation never logs, got {monitor!r}; "
+            f"validation logged {names}.{did_you_mean(monitor, self.available)} "
+            f"Set objective.monitor to one of these, or log {monitor!r} with self.log in validation_step."
+        )
+
+
+class VerificationError(KeepbestError):
+    """The best weights, evaluated again, did not reproduce the score they were kept for.
+
+    Args:
+        monitor: the objective's metric.
+        recorded: the score of the kept checkpoint.
+        measured: the score of the restored weights.
+        tolerance: the largest absolute difference that would have been accepted.
+    """
+
+    def __init__(self, monitor: str, recorded: float, measured: float, tolerance: float) -> None:
+        self.monitor, self.recorded, self.measured, self.tolerance = monitor, recorded, measured, tolerance
+        super().__init__(
+            f"the restored best weights must reproduce their recorded {monitor} within {tolerance:g}, "
+            f"recorded {recorded!r}, measured {measured!r}. "
+            "Make validation deterministic (no sampling, no random augmentation, dropout off in eval mode), "
+            "or state how much may differ with verification.tolerance=..."
+        )
+
+
+class IntegrityError(KeepbestError):
+    """A file of a run is not what its record says."""
+
+
+class RecordError(KeepbestError):
+    """A run directory, or its record, that cannot be read."""
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """Return ` Did you mean 'x'?` for the nearest of the choices, or an empty string when none is near."""
+    near = get_close_matches(name, list(choices), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""
