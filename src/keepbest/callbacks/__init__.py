@@ -1,0 +1,1 @@
+"""Lightning callbacks. They deliver events; the decisions live in `keepbest.stopping`."""

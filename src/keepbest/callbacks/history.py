@@ -1,0 +1,116 @@
+"""The series of values that a training produces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from keepbest.records.metrics_table import MetricsTable
+from keepbest.stopping.comparison import is_better
+from keepbest.stopping.policy import StoppingPolicy
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule, Trainer
+
+    from keepbest.records.run_record import Objective
+
+
+Metrics = dict[str, Tensor]
+
+
+class Check(NamedTuple):
+    """One evaluation of the monitored metric: the epoch (from 0), the optimizer steps taken, the value."""
+
+    epoch: int
+    step: int
+    value: float
+
+
+class History(Callback):
+    """Collects every check of the objective, and writes all metrics to `metrics.csv` as the training goes on.
+
+    A row is written for each validation and for each epoch; where an epoch ends with its validation the two are one
+    row. Validation metrics stand in the row of the validation that computed them, training metrics in the row of their
+    epoch's end. That row stays open until the module's own epoch-end hooks have logged, which Lightning runs after the
+    callbacks': until the next epoch starts or the training ends.
+
+    Args:
+        path: the CSV file; None keeps the metrics in memory only (every rank but the first).
+        objective: the metric to collect, and which direction is better.
+        policy: the stopping policy to watch along, None when early stopping is off.
+    """
+
+    def __init__(self, path: Path | None, objective: Objective, policy: StoppingPolicy | None) -> None:
+        self.objective = objective
+        self.checks: list[Check] = []
+        self.best: Check | None = None
+        self.policy_state = policy.start() if policy else None
+        self._table = MetricsTable(path) if path else None
+        self._row: _Row | None = None
+        self._before_epoch: Metrics = {}
+        self._before_validation: Metrics = {}
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the row of the epoch before."""
+        self._close_epoch(trainer)
+        self._before_epoch = dict(trainer.callback_metrics)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note what is known before this validation."""
+        self._before_validation = dict(trainer.callback_metrics)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the values of a check."""
+        if trainer.sanity_checking or trainer.state.fn != "fit":
+            return
+        self._write_row()
+        fresh = _changed(trainer.callback_metrics, self._before_validation)
+        self._row = _Row(trainer.current_epoch, trainer.global_step, fresh)
+        if self.objective.monitor in fresh:
+            self._check(Check(trainer.current_epoch, trainer.global_step, float(fresh[self.objective.monitor])))
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open the epoch's row, unless its validation already did."""
+        if self._row is None or self._row.step != trainer.global_step:
+            self._write_row()
+            self._row = _Row(trainer.current_epoch, trainer.global_step, {})
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the last row."""
+        self._close_epoch(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Write the row that was open when the training died."""
+        self._write_row()
+
+    def _check(self, check: Check) -> None:
+        self.checks.append(check)
+        if is_better(check.value, self.best.value if self.best else None, self.objective.mode):
+            self.best = check
+        if self.policy_state:
+            self.policy_state.update(check.value, check.epoch)
+
+    def _close_epoch(self, trainer: Trainer) -> None:
+        if self._row is not None:
+            fresh = _changed(trainer.callback_metrics, self._before_epoch)
+            self._row.metrics.update({name: value for name, value in fresh.items() if name not in self._row.metrics})
+            self._write_row()
+
+    def _write_row(self) -> None:
+        row, self._row = self._row, None
+        if row and self._table:
+            self._table.append(row.epoch, row.step, {name: float(value) for name, value in row.metrics.items()})
+
+
+class _Row(NamedTuple):
+    epoch: int
+    step: int
+    metrics: Metrics
+
+
+def _changed(after: Metrics, before: Metrics) -> Metrics:
+    """Return the scalars logged since `before`: Lightning keeps the tensors of earlier epochs in place."""
+    return {name: value for name, value in after.items() if before.get(name) is not value and value.numel() == 1}

@@ -1,0 +1,1 @@
+"""Checkpoints: written durably, hashed while they are written, read without executing anything."""

@@ -1,0 +1,79 @@
+"""How Lightning's trainer writes checkpoints under keepbest."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch import LightningModule
+
+from keepbest.checkpoints.hashing import HashingWriter
+from keepbest.checkpoints.plain import plain_hyperparameters
+from keepbest.errors import KeepbestError
+from keepbest.records.atomic import replacing
+
+_HYPERPARAMETERS = (LightningModule.CHECKPOINT_HYPER_PARAMS_KEY, "datamodule_hyper_parameters")
+
+
+class DurableCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its target, hashes it on the way, flushes it to the disk and renames it.
+
+    A reader sees the old checkpoint or the new one, never a part. Hyperparameters are stored as plain containers, so
+    that the file loads with `weights_only=True`; what has no plain form is left out.
+
+    Attributes:
+        sha256: the hash of each checkpoint that this object wrote and did not remove, by path.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sha256: dict[Path, str] = {}
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Write a checkpoint; a path with a scheme, such as `s3://...`, is left to Lightning.
+
+        Raises:
+            KeepbestError: when the disk is full or the directory cannot be written, naming both.
+        """
+        checkpoint = _with_plain_hyperparameters(checkpoint)
+        if "://" in str(path):
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        target = Path(path)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(target) as file:
+                writer = HashingWriter(file)
+                torch.save(checkpoint, cast("Any", writer))
+        except OSError as error:
+            raise KeepbestError(_why_not_written(target, error)) from error
+        self.sha256[target] = writer.hexdigest()
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Remove a checkpoint."""
+        self.sha256.pop(Path(path), None)
+        super().remove_checkpoint(path)
+
+
+def _with_plain_hyperparameters(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    plain = {key: plain_hyperparameters(checkpoint[key]) for key in _HYPERPARAMETERS if key in checkpoint}
+    # the type of an OmegaConf container would be a class in the file, which a safe load refuses
+    return {
+        key: value for key, value in checkpoint.items() if key != LightningModule.CHECKPOINT_HYPER_PARAMS_TYPE
+    } | plain
+
+
+def _why_not_written(target: Path, error: OSError) -> str:
+    remedy = {
+        errno.ENOSPC: "Free some space on that disk",
+        errno.EDQUOT: "Free some of your quota",
+        errno.EACCES: "Give this user permission to write there",
+        errno.EROFS: "Choose a directory on a writable disk",
+    }.get(error.errno or 0, "See the system's message")
+    return (
+        f"the checkpoint {target} could not be written: {error.strerror or error}. {remedy}; "
+        "the checkpoint written before it is still whole."
+    )

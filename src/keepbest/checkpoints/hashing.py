@@ -1,0 +1,56 @@
+"""The sha256 of files, taken while they are written or afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import IO
+
+from keepbest.errors import IntegrityError
+
+
+class HashingWriter:
+    """A binary file that hashes what is written to it. It only goes forward: it cannot seek.
+
+    torch.save falls back to streaming its zip archive when it is handed such an object.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        """Write and hash."""
+        self._hash.update(data)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        """Flush the file underneath."""
+        self._file.flush()
+
+    def hexdigest(self) -> str:
+        """Return the sha256 of everything written so far."""
+        return self._hash.hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def require_sha256(path: Path, recorded: str) -> None:
+    """Compare a file with the hash it was recorded with.
+
+    Raises:
+        IntegrityError: when they differ, with both hashes.
+    """
+    found = sha256_of(path)
+    if found != recorded:
+        raise IntegrityError(
+            f"a checkpoint must have the sha256 it was recorded with: {path} was recorded as {recorded}, is {found}. "
+            "The file was changed or damaged after the run; take it from a backup or train again."
+        )

@@ -1,0 +1,117 @@
+"""Objects from config. The only place that calls Hydra's `instantiate`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+
+from keepbest.composition.targets import check_targets
+from keepbest.errors import ConfigError, KeepbestError
+
+if TYPE_CHECKING:
+    from lightning.fabric.plugins import CheckpointIO
+    from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+    from lightning.pytorch.loggers import Logger
+
+T = TypeVar("T")
+Node = Mapping[str, Any]
+
+# Where a run writes is given relative to its directory, so that the same config serves every run.
+_WRITES_TO = ("dirpath", "save_dir")
+_GIVEN_TO_TRAINER = ("callbacks", "logger", "plugins", "default_root_dir")
+
+
+def build_model(node: Node) -> LightningModule:
+    """Make the LightningModule."""
+    from lightning.pytorch import LightningModule
+
+    return _build(node, "model", LightningModule)
+
+
+def build_datamodule(node: Node) -> LightningDataModule:
+    """Make the LightningDataModule."""
+    from lightning.pytorch import LightningDataModule
+
+    return _build(node, "data", LightningDataModule)
+
+
+def build_callbacks(nodes: Mapping[str, Node | None], job_dir: Path) -> list[Callback]:
+    """Make the callbacks, in the order of the config; null and empty ones are off."""
+    from lightning.pytorch import Callback
+
+    return [_build(_inside(node, job_dir), f"callbacks.{name}", Callback) for name, node in nodes.items() if node]
+
+
+def build_loggers(nodes: Mapping[str, Node | None] | None, job_dir: Path) -> list[Logger]:
+    """Make the loggers, in the order of the config; null and empty ones are off."""
+    from lightning.pytorch.loggers import Logger
+
+    items = (nodes or {}).items()
+    return [_build(_inside(node, job_dir), f"logger.{name}", Logger) for name, node in items if node]
+
+
+def build_trainer(
+    node: Node, callbacks: Iterable[Callback], loggers: list[Logger], checkpoint_io: CheckpointIO, job_dir: Path
+) -> Trainer:
+    """Make the trainer. Its own callbacks and plugins come first; a CheckpointIO among them replaces keepbest's."""
+    from lightning.fabric.plugins import CheckpointIO
+    from lightning.pytorch import Trainer
+
+    check_targets(node, "trainer", given=_GIVEN_TO_TRAINER)
+    factory = _instantiate({**node, "_partial_": True}, "trainer")
+    own = factory.keywords
+    plugins = _listed(own.get("plugins"))
+    if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+        plugins.append(checkpoint_io)
+    trainer = _call(
+        functools.partial(
+            factory,
+            callbacks=[*_listed(own.get("callbacks")), *callbacks],
+            logger=loggers or False,
+            plugins=plugins,
+            default_root_dir=job_dir,
+        ),
+        "trainer",
+    )
+    return _expect(trainer, "trainer", Trainer)
+
+
+def _build(node: Node, key: str, kind: type[T]) -> T:
+    check_targets(node, key)
+    return _expect(_instantiate(node, key), key, kind)
+
+
+def _instantiate(node: Node, key: str) -> Any:
+    return _call(functools.partial(instantiate, dict(node), _convert_="all"), key)
+
+
+def _call(make: Any, key: str) -> Any:
+    """Call a factory; what it refuses is a fault of the config, unless it is an error that keepbest words itself."""
+    try:
+        return make()
+    except Exception as error:  # noqa: BLE001 - a user's constructor may raise anything
+        cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
+        if isinstance(cause, ConfigError) and cause.key is None:
+            raise ConfigError(cause.rule, key=key, received=cause.received, remedy=cause.remedy) from cause
+        if isinstance(cause, KeepbestError):
+            raise cause from None
+        raise ConfigError(f"it cannot be made: {type(cause).__name__}: {cause}", key=key) from error
+
+
+def _expect(made: Any, key: str, kind: type[T]) -> T:
+    if not isinstance(made, kind):
+        raise ConfigError(f"it must be a {kind.__name__}", key=key, received=type(made).__name__)
+    return made
+
+
+def _inside(node: Node, job_dir: Path) -> Node:
+    return {name: str(job_dir / value) if name in _WRITES_TO and value else value for name, value in node.items()}
+
+
+def _listed(value: Any) -> list[Any]:
+    return [] if value is None else list(value) if isinstance(value, (list, tuple)) else [value]

@@ -1,0 +1,111 @@
+"""What can be wrong in a config, found before anything heavy is imported and before any job runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from keepbest.composition.schema import SECTIONS
+from keepbest.errors import ConfigError, did_you_mean
+from keepbest.stopping.comparison import MODES
+from keepbest.stopping.policy import POLICY_SETTINGS, StoppingPolicy
+
+_SEED_LIMIT = 2**32
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Check what keepbest itself reads in a resolved config.
+
+    Raises:
+        ConfigError: with every fault that was found.
+    """
+    faults = [fault for look in _LOOKS for fault in look(config)]
+    if faults:
+        raise faults[0] if len(faults) == 1 else ConfigErrors(faults)
+
+
+class ConfigErrors(ConfigError):
+    """Several faults of one config, shown together."""
+
+    def __init__(self, faults: list[ConfigError]) -> None:
+        self.faults = faults
+        lines = "".join(f"\n  * {fault}" for fault in faults)
+        super().__init__(f"the config has {len(faults)} faults:{lines}")
+
+
+def policy_of(config: Mapping[str, Any]) -> StoppingPolicy | None:
+    """Return the stopping policy that a config's early stopping follows; None when it is off.
+
+    Raises:
+        ConfigError: for a setting of the wrong type or out of range.
+    """
+    node = config["callbacks"].get("early_stopping")
+    if not node:
+        return None
+    settings = {name: node[name] for name in POLICY_SETTINGS if name in node}
+    min_epochs = config["trainer"].get("min_epochs") or 0
+    return StoppingPolicy(**{"min_epochs": min_epochs} | settings)
+
+
+def _look_at_sections(config: Mapping[str, Any]) -> Iterator[ConfigError]:
+    for name in ("model", "data", "trainer"):
+        node = config.get(name)
+        if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
+            choices = f"{name}=..." if name in SECTIONS else name
+            yield ConfigError(
+                "it must name a class in _target_", key=name, received=node, remedy=f"Choose an option with {choices}"
+            )
+    for group in ("callbacks", "logger"):
+        nodes = config.get(group) or {}
+        for name, node in nodes.items() if isinstance(nodes, Mapping) else [("", nodes)]:
+            if node and (not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str)):
+                yield ConfigError("it must name a class in _target_, or be null", key=f"{group}.{name}", received=node)
+
+
+def _look_at_objective(config: Mapping[str, Any]) -> Iterator[ConfigError]:
+    objective = config.get("objective")
+    if not isinstance(objective, Mapping) or set(objective) != {"monitor", "mode"}:
+        yield ConfigError("it must hold monitor and mode, and nothing else", key="objective", received=objective)
+        return
+    if not isinstance(objective["monitor"], str) or not objective["monitor"]:
+        yield ConfigError("it must be the name of a metric", key="objective.monitor", received=objective["monitor"])
+    if objective["mode"] not in MODES:
+        hint = did_you_mean(str(objective["mode"]), MODES).strip(" .?") or None
+        yield ConfigError("it must be min or max", key="objective.mode", received=objective["mode"], remedy=hint)
+
+
+def _look_at_seed(config: Mapping[str, Any]) -> Iterator[ConfigError]:
+    seed = config.get("seed")
+    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < _SEED_LIMIT):
+        yield ConfigError(
+            "it must be a whole number from 0 to 2**32 - 1",
+            key="seed",
+            received=seed,
+            remedy="Or null, for a run that nobody can repeat",
+        )
+
+
+def _look_at_verification(config: Mapping[str, Any]) -> Iterator[ConfigError]:
+    node = config.get("verification") or {}
+    tolerance = node.get("tolerance", "auto")
+    number = isinstance(tolerance, (int, float)) and not isinstance(tolerance, bool) and tolerance >= 0
+    if tolerance != "auto" and not number:
+        yield ConfigError("it must be auto or a number, at least 0", key="verification.tolerance", received=tolerance)
+
+
+def _look_at_policy(config: Mapping[str, Any]) -> Iterator[ConfigError]:
+    if not isinstance(config.get("callbacks"), Mapping) or not isinstance(config.get("trainer"), Mapping):
+        return
+    try:
+        policy_of(config)
+    except ConfigError as fault:
+        yield ConfigError(fault.rule, key="callbacks.early_stopping", received=fault.received, remedy=fault.remedy)
+
+
+_LOOKS: tuple[Callable[[Mapping[str, Any]], Iterator[ConfigError]], ...] = (
+    _look_at_sections,
+    _look_at_objective,
+    _look_at_seed,
+    _look_at_verification,
+    _look_at_policy,
+)

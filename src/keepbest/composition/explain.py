@@ -1,0 +1,77 @@
+"""Hydra's complaints about an override, in keepbest's words and with a suggestion."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from keepbest.errors import ConfigError, did_you_mean
+
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException)
+
+
+def explain_composition(error: Exception, conf_dirs: list[Path]) -> ConfigError:
+    """Turn an error of Hydra's composition into one that says the rule, the value and the remedy.
+
+    Args:
+        error: one of `COMPOSITION_ERRORS`.
+        conf_dirs: where groups are found, for suggestions.
+    """
+    if isinstance(error, OverrideParseException):
+        return ConfigError(
+            "an override reads group=option or some.key=value", received=error.override, remedy=_first_line(error)
+        )
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        return _unknown_option(error)
+    if isinstance(error, ConfigCompositionException):
+        return _not_composed(error, conf_dirs)
+    return ConfigError(_first_line(error), key=getattr(error, "full_key", None) or None)
+
+
+def _unknown_option(error: MissingConfigException) -> ConfigError:
+    group, _, option = (error.missing_cfg_file or "").rpartition("/")
+    options = sorted(error.options or ())
+    hint = did_you_mean(option, options)
+    return ConfigError(
+        f"it must be one of {', '.join(options)}", key=group, received=option, remedy=hint.strip(" ?") or None
+    )
+
+
+def _not_composed(error: ConfigCompositionException, conf_dirs: list[Path]) -> ConfigError:
+    text = str(error)
+    found = re.search(r"Could not (?:override|append to config|delete from config)[^']*'([^']+)'", text)
+    key = found.group(1) if found else None
+    cause = error.__cause__
+    if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig) and cause.key:
+        return _unknown_key(str(key or cause.full_key), str(cause.key), cause.parent_node)
+    if key and "No match in the defaults list" in text:
+        groups = _groups(conf_dirs)
+        hint = did_you_mean(key.split("@")[0], groups)
+        return ConfigError(
+            f"there is no such group in the defaults.{hint} Groups: {', '.join(groups)}", key=key
+        )
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return ConfigError(". ".join(lines).rstrip("."))
+
+
+def _unknown_key(key: str, name: str, parent: DictConfig) -> ConfigError:
+    choices = [str(choice) for choice in OmegaConf.to_container(parent, resolve=False) or ()]
+    hint = did_you_mean(name, choices)
+    listed = f" It has {', '.join(sorted(choices))}." if choices else ""
+    where = key.rpartition(".")[0] or "the config"
+    return ConfigError(f"{where} has no key {name!r}.{hint}{listed} Write +{key}=... to add it", key=key)
+
+
+def _groups(conf_dirs: list[Path]) -> list[str]:
+    folders = {
+        path.parent.relative_to(conf).as_posix() for conf in conf_dirs for path in conf.rglob("*.yaml")
+    }
+    return sorted(folders - {"."})
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__

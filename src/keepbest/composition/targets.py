@@ -1,0 +1,164 @@
+"""What a `_target_` names, and whether it takes the arguments that the config gives it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import typeguard
+
+from keepbest.errors import ConfigError, did_you_mean
+
+_HYDRA_KEYS = ("_target_", "_partial_", "_recursive_", "_convert_", "_args_")
+
+
+def check_targets(node: Any, key: str, *, given: tuple[str, ...] = ()) -> None:
+    """Check a node of the config and everything nested in it, without calling anything.
+
+    Args:
+        node: plain containers; those with a `_target_` are looked at.
+        key: the node's dotted path, for messages.
+        given: names of arguments that the program adds when it calls the target.
+
+    Raises:
+        ConfigError: for a target that cannot be imported or called, an argument that it does not take, a required
+            argument that is missing, or a value that its annotation does not admit.
+    """
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            _check_call(node, key, given)
+        for name, item in node.items():
+            check_targets(item, f"{key}.{name}")
+    elif isinstance(node, list):
+        for index, item in enumerate(node):
+            check_targets(item, f"{key}[{index}]")
+
+
+def locate(path: str, key: str) -> Callable[..., Any]:
+    """Return the class or function that a dotted path names, importing its module.
+
+    Raises:
+        ConfigError: when there is no such thing, with a near-miss suggestion where there is one.
+    """
+    module, missing = _import_longest(path, key)
+    found: Any = module
+    for name in missing:
+        if not hasattr(found, name):
+            hint = did_you_mean(name, (other for other in dir(found) if not other.startswith("_")))
+            raise ConfigError(
+                f"{_name(found)} has no {name!r}", key=f"{key}._target_", received=path, remedy=hint.strip(" ?") or None
+            )
+        found = getattr(found, name)
+    if not callable(found):
+        raise ConfigError("it must name a class or a function", key=f"{key}._target_", received=path)
+    return typing.cast("Callable[..., Any]", found)
+
+
+def _import_longest(path: str, key: str) -> tuple[Any, list[str]]:
+    """Import as much of a dotted path as is modules; return the last one and the names that are left."""
+    parts = path.split(".")
+    module, at = _import_module(parts[0], path, key), 1
+    while at < len(parts) and not hasattr(module, parts[at]):
+        name = ".".join(parts[: at + 1])
+        if not hasattr(module, "__path__") or importlib.util.find_spec(name) is None:
+            break
+        module, at = _import_module(name, path, key), at + 1
+    return module, parts[at:]
+
+
+def _import_module(name: str, path: str, key: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise _broken_module(name, key, path, error) from error
+        raise ConfigError(
+            f"there is no module {name!r} here",
+            key=f"{key}._target_",
+            received=path,
+            remedy=f"Install it, or run the command in the directory that holds {name}.py",
+        ) from error
+    except Exception as error:  # noqa: BLE001 - a user's module may raise anything while it is imported
+        raise _broken_module(name, key, path, error) from error
+
+
+def _broken_module(name: str, key: str, path: str, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"importing {name} raised {type(error).__name__}: {error}", key=f"{key}._target_", received=path
+    )
+
+
+def _check_call(node: Mapping[str, Any], key: str, given: tuple[str, ...]) -> None:
+    target = locate(node["_target_"], key)
+    try:
+        signature = inspect.signature(target)
+    except (TypeError, ValueError):  # some classes written in C have none
+        return
+    arguments = {name: value for name, value in node.items() if name not in _HYDRA_KEYS}
+    for fault in _argument_faults(target, signature, arguments, node, key, given):
+        raise fault
+
+
+def _argument_faults(
+    target: Callable[..., Any],
+    signature: inspect.Signature,
+    arguments: Mapping[str, Any],
+    node: Mapping[str, Any],
+    key: str,
+    given: tuple[str, ...],
+) -> Iterator[ConfigError]:
+    parameters = signature.parameters
+    by_name = [p.name for p in parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for name in arguments:
+        if name not in by_name and not takes_any:
+            hint = did_you_mean(name, by_name)
+            taken = ", ".join(by_name)
+            yield ConfigError(
+                f"{_name(target)} takes no argument {name!r}.{hint} It takes: {taken}", key=f"{key}.{name}"
+            )
+    if not node.get("_partial_") and not node.get("_args_"):
+        for name in by_name:
+            if parameters[name].default is inspect.Parameter.empty and name not in arguments and name not in given:
+                yield ConfigError(
+                    f"{_name(target)} needs a value for it", key=f"{key}.{name}", remedy=f"Add +{key}.{name}=..."
+                )
+    hints = _hints(target)
+    for name, value in arguments.items():
+        if name in hints and not _admits(hints[name], value):
+            yield ConfigError(f"{_name(target)} wants {_show(hints[name])}", key=f"{key}.{name}", received=value)
+
+
+def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)  # type: ignore[misc]
+    except Exception:  # noqa: BLE001 - annotations may name what only a type checker imports
+        return {}
+
+
+def _admits(hint: Any, value: Any) -> bool:
+    """Return whether a plain value fits an annotation. What holds nodes still to be made is not looked at."""
+    if isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(item, Mapping) for item in value)):
+        return True
+    try:
+        typeguard.check_type(
+            tuple(value) if isinstance(value, list) and "tuple" in str(hint).lower() else value,
+            hint,
+            forward_ref_policy=typeguard.ForwardRefPolicy.IGNORE,
+            collection_check_strategy=typeguard.CollectionCheckStrategy.ALL_ITEMS,
+        )
+    except typeguard.TypeCheckError:
+        return False
+    return True
+
+
+def _name(thing: Any) -> str:
+    return str(getattr(thing, "__qualname__", getattr(thing, "__name__", thing)))
+
+
+def _show(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "").replace("NoneType", "None")

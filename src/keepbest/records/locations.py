@@ -1,0 +1,49 @@
+"""Where runs lie: `outputs/runs`, `outputs/sweeps`, and the link to the newest."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from keepbest.errors import RecordError
+from keepbest.records.store import RUN_FILE
+
+OUTPUTS, RUNS, SWEEPS, LATEST = "outputs", "runs", "sweeps", "latest"
+
+
+def new_id() -> str:
+    """Return six hexadecimal digits that tell launches of the same second apart."""
+    return secrets.token_hex(3)
+
+
+def point_latest(run_dir: Path) -> None:
+    """Let `latest` beside `runs` point at a run; does nothing for a run that lies elsewhere.
+
+    The link is relative, so that the outputs can be moved. Where the file system has no links there is none, and
+    `newest_run` falls back on the names.
+    """
+    run_dir = run_dir.absolute()
+    if run_dir.parent.name != RUNS:
+        return
+    outputs = run_dir.parent.parent
+    fresh = outputs / f".{LATEST}.{new_id()}"
+    with suppress(OSError):
+        fresh.symlink_to(os.path.relpath(run_dir, outputs), target_is_directory=True)
+        fresh.replace(outputs / LATEST)
+
+
+def newest_run(outputs: Path) -> Path:
+    """Return the directory of the run that was launched last.
+
+    Raises:
+        RecordError: when there is none.
+    """
+    link = outputs / LATEST
+    if (link / RUN_FILE).is_file():
+        return link.resolve()
+    runs = sorted(path.parent for path in (outputs / RUNS).glob(f"*/{RUN_FILE}"))  # the names begin with the time
+    if not runs:
+        raise RecordError(f"there is no run in {str(outputs)!r}. Train one with keepbest train, or name the directory.")
+    return runs[-1]

@@ -1,0 +1,1 @@
+"""Pictures and pages of runs, and what the terminal shows."""

@@ -1,0 +1,89 @@
+"""What the terminal shows of a run: the config before, the result after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from keepbest.records.run_record import RunRecord, RunStatus
+
+_STYLE = {RunStatus.COMPLETED: "bold green", RunStatus.DIVERGED: "bold red", RunStatus.FAILED: "bold red"}
+
+
+def show_config(config: Mapping[str, Any], console: Console | None = None) -> None:
+    """Print a resolved config as a tree."""
+    tree = Tree("config", guide_style="dim")
+    _grow(tree, config)
+    _console(console).print(tree)
+
+
+def show_result(run_dir: Path, record: RunRecord, console: Console | None = None) -> None:
+    """Print how a run ended: the stop, the best checkpoint, its verification, the tests, and how to open it."""
+    output = _console(console)
+    output.print()
+    status = Text(record.status.value, style=_STYLE.get(record.status, "bold yellow"))
+    for name, value in [("status", status), *((name, Text(text)) for name, text in _rows(run_dir, record))]:
+        # never wrapped: the last lines are there to be copied
+        output.print(Text.assemble((f"{name:<12}", "dim"), value), soft_wrap=True)
+
+
+def _rows(run_dir: Path, record: RunRecord) -> list[tuple[str, str]]:
+    rows = [("stopped", _stop(record)), ("best", _best(record)), ("verified", _verified(record))]
+    if record.test:
+        rows.append(("test", "  ".join(f"{name} {value:.4f}" for name, value in record.test.items())))
+    if record.timing.seconds is not None:
+        rows.append(("time", f"{record.timing.seconds:.1f} s"))
+    if record.best_model_path:
+        rows.append(("checkpoint", str(run_dir / record.best_model_path)))
+        rows.append(("open it", f'model = keepbest.open_run("{run_dir}").load_model()'))
+    else:
+        rows.append(("run", str(run_dir)))
+    return rows
+
+
+def _stop(record: RunRecord) -> str:
+    stopping = record.stopping
+    if stopping is None:
+        return "no training took place"
+    reason = (stopping.reason or "ended").replace("_", " ")
+    if stopping.stopped_epoch is not None:
+        return f"{reason}, in epoch {stopping.stopped_epoch} after {stopping.checks} checks"
+    return f"{reason}, after {record.timing.epochs_trained} epochs and {stopping.checks} checks"
+
+
+def _best(record: RunRecord) -> str:
+    if record.best_model_score is None:
+        return "none was kept"
+    where = "" if record.best_epoch is None else f" in epoch {record.best_epoch}"
+    return f"{record.objective.monitor} {record.best_model_score:.6g}{where}"
+
+
+def _verified(record: RunRecord) -> str:
+    verified = record.verified
+    if verified is None:
+        return "nothing to verify"
+    if verified.exact:
+        return "yes, the restored weights give the same score bit for bit"
+    return f"yes, the restored weights give {verified.score:.6g}, {verified.abs_diff:.2g} from the recorded score"
+
+
+def _grow(tree: Tree, node: Any) -> None:
+    items = node.items() if isinstance(node, Mapping) else ((str(i), item) for i, item in enumerate(node))
+    for name, value in items:
+        if isinstance(value, Mapping) and value:
+            _grow(tree.add(Text(name, style="bold")), value)
+        else:
+            tree.add(Text.assemble((f"{name}: ", "cyan"), _scalar(value)))
+
+
+def _scalar(value: Any) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _console(console: Console | None) -> Console:
+    return console or Console(highlight=False)

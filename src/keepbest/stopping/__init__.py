@@ -1,0 +1,1 @@
+"""When to stop: pure values and decisions, without torch, Lightning or Hydra."""

@@ -1,0 +1,1 @@
+"""One job directory, from config to verified result."""

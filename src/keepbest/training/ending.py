@@ -1,0 +1,71 @@
+"""How a training ended: the reason, in the words of the record."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from keepbest.records.run_record import PolicyBest, RunStatus, Stopping
+from keepbest.stopping.reasons import StopReason
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+    from lightning.pytorch.callbacks import EarlyStopping
+
+    from keepbest.callbacks.history import History
+
+_BY_LIGHTNING = {
+    "PATIENCE_EXHAUSTED": StopReason.PATIENCE_EXHAUSTED,
+    "NON_FINITE_METRIC": StopReason.NON_FINITE,
+    "STOPPING_THRESHOLD": StopReason.THRESHOLD_REACHED,
+    "DIVERGENCE_THRESHOLD": StopReason.DIVERGED,
+}
+
+
+def describe_stop(trainer: Trainer, history: History) -> Stopping:
+    """Return the record's account of the stop."""
+    early_stopping = trainer.early_stopping_callback
+    reason = _reason(trainer, early_stopping)
+    stopper = early_stopping if reason and reason.is_early else None
+    state = history.policy_state
+    return Stopping(
+        policy=state.policy.as_dict() if state else None,
+        stopped_epoch=stopper.stopped_epoch if stopper else None,
+        checks=len(history.checks),
+        reason=reason.value if reason else None,
+        message=stopper.stopping_reason_message if stopper else None,
+    )
+
+
+def describe_policy_best(history: History) -> PolicyBest | None:
+    """Return the last value that the policy accepted, if there is a policy and it accepted one."""
+    state = history.policy_state
+    if state is None or state.best is None or state.best_epoch is None:
+        return None
+    return PolicyBest(epoch=state.best_epoch, score=state.best)
+
+
+def status_of(history: History) -> RunStatus:
+    """Return `diverged` when the metric was never finite or ended on a non-finite value, else `completed`."""
+    finite = [math.isfinite(check.value) for check in history.checks]
+    return RunStatus.DIVERGED if finite and not finite[-1] else RunStatus.COMPLETED
+
+
+def _reason(trainer: Trainer, early_stopping: EarlyStopping | None) -> StopReason | None:
+    by_policy = _BY_LIGHTNING.get(early_stopping.stopping_reason.name) if early_stopping else None
+    if by_policy and trainer.should_stop:
+        return by_policy
+    if trainer.max_epochs not in (None, -1) and trainer.current_epoch >= (trainer.max_epochs or 0):
+        return StopReason.MAX_EPOCHS
+    if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
+        return StopReason.MAX_STEPS
+    if trainer.should_stop:
+        return StopReason.MAX_TIME if _time_is_up(trainer) else StopReason.REQUESTED
+    return None
+
+
+def _time_is_up(trainer: Trainer) -> bool:
+    from lightning.pytorch.callbacks import Timer
+
+    left = [callback.time_remaining() for callback in trainer.callbacks if isinstance(callback, Timer)]
+    return any(seconds is not None and seconds <= 0 for seconds in left)

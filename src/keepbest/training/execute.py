@@ -1,0 +1,99 @@
+"""One job directory, from config to record: fit, restore the best weights, verify them, test, record."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keepbest.composition.checks import check
+from keepbest.composition.resolved import read_config
+from keepbest.records.run_record import RunRecord
+from keepbest.training.interruption import as_interruption
+from keepbest.training.job_log import job_log
+from keepbest.training.running_record import RunningRecord
+
+if TYPE_CHECKING:
+    from keepbest.training.session import Session
+
+log = logging.getLogger(__name__)
+
+
+def execute(job_dir: Path) -> RunRecord:
+    """Run the job of a directory that holds `config.yaml` and a pending `run.json`, and leave a finished record.
+
+    Needs no Hydra app around it. Under DDP every rank calls this, and the first one writes.
+
+    Returns:
+        The record as written, `completed` or `diverged`.
+
+    Raises:
+        Exception: whatever ended the job early, once the record says `failed` or `interrupted`.
+    """
+    from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+    record = RunningRecord(job_dir, writes=rank_zero_only.rank == 0)
+    with job_log(job_dir, speaks=record.writes):
+        try:
+            record.start()
+            _run(job_dir, record)
+        except BaseException as error:
+            interruption = as_interruption(error)
+            log.error("the job ended early", exc_info=error)
+            record.fail(interruption or error)
+            if interruption is None:
+                raise
+            raise interruption from error
+    return record.value
+
+
+def _run(job_dir: Path, record: RunningRecord) -> None:
+    from keepbest.training.best import find_best, note_best, restore_and_verify
+    from keepbest.training.ending import status_of
+    from keepbest.training.session import prepare
+
+    config = read_config(job_dir)
+    check(config)
+    session = prepare(config, job_dir, writes=record.writes)
+    _fit(session, record)
+    best = find_best(session)
+    if best:
+        note_best(best, session, record, job_dir)
+        restore_and_verify(best, session, record)
+    _test(session, record)
+    if record.writes:
+        _draw(session, record, job_dir)
+    record.finish(status_of(session.history))
+
+
+def _fit(session: Session, record: RunningRecord) -> None:
+    from keepbest.guards.batches import require_checks, telling_empty_data
+    from keepbest.training.ending import describe_policy_best, describe_stop
+
+    with telling_empty_data():
+        session.trainer.fit(session.model, datamodule=session.datamodule)
+    require_checks(session.trainer, len(session.history.checks), wanted=session.keeper is not None)
+    record.note_epochs(session.trainer.current_epoch)
+    record.note(
+        stopping=describe_stop(session.trainer, session.history), policy_best=describe_policy_best(session.history)
+    )
+
+
+def _test(session: Session, record: RunningRecord) -> None:
+    """Evaluate the weights that the model holds now on the test data, where there are both a step and a loader."""
+    from lightning.pytorch.utilities.model_helpers import is_overridden
+
+    if is_overridden("test_step", session.model) and is_overridden("test_dataloader", session.datamodule):
+        results = session.trainer.test(session.model, datamodule=session.datamodule, verbose=False)
+        record.note(test={name: value for result in results for name, value in result.items()})
+
+
+def _draw(session: Session, record: RunningRecord, job_dir: Path) -> None:
+    """Draw the curve. A picture that fails is a pity, not a failed run."""
+    from keepbest.reports.curve import CURVE_FILE, draw_curve
+
+    history = session.history
+    try:
+        draw_curve(job_dir / CURVE_FILE, history.checks, session.objective, record.value)
+    except Exception:
+        log.warning("%s could not be drawn", CURVE_FILE, exc_info=True)

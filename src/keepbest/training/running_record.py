@@ -1,0 +1,70 @@
+"""The record of a job while it runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import traceback
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from keepbest.records.run_record import Failure, RunRecord, RunStatus
+from keepbest.records.store import read_record, write_record
+from keepbest.training.interruption import Interrupted
+
+
+class RunningRecord:
+    """Collects what becomes known about a run, and writes it whenever its status changes.
+
+    Args:
+        job_dir: the directory of a pending record.
+        writes: whether this process writes; False on every rank but the first.
+    """
+
+    def __init__(self, job_dir: Path, *, writes: bool) -> None:
+        self.value: RunRecord = read_record(job_dir)
+        self.writes = writes
+        self._job_dir = job_dir
+        self._clock = time.monotonic()
+
+    def note(self, **facts: Any) -> None:
+        """Take in fields of the record; they are written with the next change of status."""
+        self.value = dataclasses.replace(self.value, **facts)
+
+    def note_epochs(self, trained: int) -> None:
+        """Take in how many whole epochs were trained."""
+        self.note(timing=dataclasses.replace(self.value.timing, epochs_trained=trained))
+
+    def start(self) -> None:
+        """Write that the job is running, since when, and on how many threads."""
+        import torch
+
+        self.note(environment=dataclasses.replace(self.value.environment, threads=torch.get_num_threads()))
+        self.note(timing=dataclasses.replace(self.value.timing, started=_now()))
+        self._become(RunStatus.RUNNING)
+
+    def finish(self, status: RunStatus) -> None:
+        """Write the result."""
+        self._note_end()
+        self._become(status)
+
+    def fail(self, error: BaseException) -> None:
+        """Write what ended the job early."""
+        self._note_end()
+        trace = "".join(traceback.format_exception(error))
+        self.note(error=Failure(type=type(error).__qualname__, message=str(error), traceback=trace))
+        self._become(RunStatus.INTERRUPTED if isinstance(error, Interrupted) else RunStatus.FAILED)
+
+    def _note_end(self) -> None:
+        seconds = round(time.monotonic() - self._clock, 3)
+        self.note(timing=dataclasses.replace(self.value.timing, finished=_now(), seconds=seconds))
+
+    def _become(self, status: RunStatus) -> None:
+        self.note(status=status)
+        if self.writes:
+            write_record(self._job_dir, self.value)
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds")

@@ -1,0 +1,87 @@
+"""The objects of one job, made from its config."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keepbest.callbacks.announcer import Announcer
+from keepbest.callbacks.history import History
+from keepbest.checkpoints.checkpoint_io import DurableCheckpointIO
+from keepbest.composition.build import (
+    build_callbacks,
+    build_datamodule,
+    build_loggers,
+    build_model,
+    build_trainer,
+)
+from keepbest.composition.checks import policy_of
+from keepbest.composition.schema import objective_of, verification_of
+from keepbest.guards.monitor import MonitorGuard
+from keepbest.records.metrics_table import METRICS_FILE
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+    from lightning.pytorch.callbacks import ModelCheckpoint
+
+    from keepbest.composition.resolved import PlainConfig
+    from keepbest.composition.schema import Verification
+    from keepbest.records.run_record import Objective
+
+
+@dataclass(frozen=True)
+class Session:
+    """One job's model, data and trainer, and what watches them."""
+
+    objective: Objective
+    verification: Verification
+    model: LightningModule
+    datamodule: LightningDataModule
+    trainer: Trainer
+    history: History
+    checkpoint_io: DurableCheckpointIO
+
+    @property
+    def keeper(self) -> ModelCheckpoint | None:
+        """The checkpoint callback that keeps the objective's best; None when there is none."""
+        from lightning.pytorch.callbacks import ModelCheckpoint
+
+        wanted = (self.objective.monitor, self.objective.mode)
+        keepers = [callback for callback in self.trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)]
+        return next((keeper for keeper in keepers if (keeper.monitor, keeper.mode) == wanted), None)
+
+
+def prepare(config: PlainConfig, job_dir: Path, *, writes: bool) -> Session:
+    """Seed the random number generators and make the objects of a job.
+
+    Args:
+        config: resolved and checked.
+        job_dir: where the run's files go.
+        writes: whether this process writes them; False on every rank but the first.
+    """
+    from lightning.pytorch import seed_everything
+
+    if config.get("seed") is not None:
+        seed_everything(config["seed"], workers=True, verbose=False)
+    objective = objective_of(config)
+    history = History(job_dir / METRICS_FILE if writes else None, objective, policy_of(config))
+    watching = [history, Announcer(history), MonitorGuard(objective.monitor)]
+    datamodule, model = build_datamodule(config["data"]), build_model(config["model"])
+    checkpoint_io = DurableCheckpointIO()
+    trainer = build_trainer(
+        _with_bar_for_people(config["trainer"]),
+        watching + build_callbacks(config["callbacks"], job_dir),
+        build_loggers(config.get("logger"), job_dir),
+        checkpoint_io,
+        job_dir,
+    )
+    return Session(objective, verification_of(config), model, datamodule, trainer, history, checkpoint_io)
+
+
+def _with_bar_for_people(trainer: dict[str, Any]) -> dict[str, Any]:
+    """Show a progress bar on a terminal and none in a pipe, unless the config says which."""
+    import sys
+
+    wanted = trainer.get("enable_progress_bar")
+    return {**trainer, "enable_progress_bar": sys.stdout.isatty() if wanted is None else wanted}
