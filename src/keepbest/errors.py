@@ -29,7 +29,7 @@ class ConfigError(KeepbestError):
         text = f"{key}: {rule}" if key else rule
         if received is not ...:
             text += f", got {received!r}"
-        super().__init__(f"{text}. {remedy}." if remedy else f"{text}.")
+        super().__init__(" ".join(map(_sentence, filter(None, (text, remedy)))))
 
 
 class DataError(KeepbestError):
@@ -49,7 +49,7 @@ class MonitorError(KeepbestError):
         names = ", ".join(self.available) or "nothing at all"
         super().__init__(
             f"the objective monitors a metric that validation never logs, got {monitor!r}; "
-            f"validation logged {names}.{did_you_mean(monitor, self.available)} "
+            f"validation logged {names}. {did_you_mean(monitor, self.available)} "
             f"Set objective.monitor to one of these, or log {monitor!r} with self.log in validation_step."
         )
 
@@ -83,6 +83,10 @@ class RecordError(KeepbestError):
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Return ` Did you mean 'x'?` for the nearest of the choices, or an empty string when none is near."""
+    """Return `Did you mean 'x'?` for the nearest of the choices, or an empty string when none is near."""
     near = get_close_matches(name, list(choices), n=1, cutoff=0.6)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    return f"Did you mean {near[0]!r}?" if near else ""
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?")) else f"{text}."

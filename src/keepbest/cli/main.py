@@ -35,6 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return train(rest)
     sys.stderr.write(
-        f"keepbest: there is no command {command!r}.{did_you_mean(command, _COMMANDS)} See keepbest --help.\n"
+        f"keepbest: there is no command {command!r}. {did_you_mean(command, _COMMANDS)} See keepbest --help.\n"
     )
     return 2

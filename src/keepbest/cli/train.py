@@ -22,8 +22,9 @@ from keepbest.errors import ConfigError, KeepbestError
 from keepbest.records.locations import new_id, point_latest
 from keepbest.records.run_record import RunRecord
 from keepbest.training.job import create_job
-from keepbest.training.launch import WorkerError, launch
+from keepbest.training.launch import launch
 from keepbest.training.reporting import FULL_ERROR, exit_status_of, explain_failure
+from keepbest.training.worker_process import WorkerError
 
 
 class TrainCommand:
@@ -37,6 +38,7 @@ class TrainCommand:
     def __init__(self) -> None:
         self.runs: list[tuple[Path, RunRecord]] = []
         self.exit_status = 0
+        self._refused: KeepbestError | None = None
         self._full_error = os.environ.get(FULL_ERROR)
 
     def __call__(self, overrides: Sequence[str]) -> None:
@@ -54,12 +56,20 @@ class TrainCommand:
             raise explain_composition(error, [conf_dir(), Path.cwd() / USER_CONF]) from error
         finally:
             GlobalHydra.instance().clear()
+        if self._refused:
+            raise self._refused
 
     def _run_job(self, composed: DictConfig) -> float | None:
         """Run one job, as Hydra's task function; return the best score, for sweepers that look at it."""
         context = HydraConfig.get()
         job_dir, alone = Path(context.runtime.output_dir), context.mode == RunMode.RUN
-        config = self._create_job(composed, job_dir, alone)
+        try:
+            config = self._create_job(composed, job_dir, alone)
+        except KeepbestError as error:
+            if not alone:
+                raise
+            self._refused = error  # raised once Hydra is done, which would add a line of its own
+            return None
         _show_launch(config, list(context.overrides.task), alone)
         try:
             with _full_error(self._full_error):
@@ -107,7 +117,7 @@ def main(overrides: Sequence[str]) -> int:
     except BrokenPipeError:  # whoever read the output, such as `head`, has left
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
         return 1
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one message
         if command.exit_status:  # a job of a multirun failed, and its error was told when it happened
             return command.exit_status
         return explain_failure(error)

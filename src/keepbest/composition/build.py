@@ -52,7 +52,9 @@ def build_loggers(nodes: Mapping[str, Node | None] | None, job_dir: Path) -> lis
     from lightning.pytorch.loggers import Logger
 
     items = (nodes or {}).items()
-    return [_build(_inside(node, job_dir), f"logger.{name}", Logger) for name, node in items if node]
+    return [
+        _build(_inside(node, job_dir), f"logger.{name}", Logger)  # type: ignore[type-abstract] for name, node in items if node
+    ]
 
 
 def build_trainer(
@@ -94,7 +96,7 @@ def _call(make: Any, key: str) -> Any:
     """Call a factory; what it refuses is a fault of the config, unless it is an error that keepbest words itself."""
     try:
         return make()
-    except Exception as error:  # noqa: BLE001 - a user's constructor may raise anything
+    except Exception as error:
         cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
         if isinstance(cause, ConfigError) and cause.key is None:
             raise ConfigError(cause.rule, key=key, received=cause.received, remedy=cause.remedy) from cause

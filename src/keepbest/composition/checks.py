@@ -19,7 +19,8 @@ def check(config: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: with every fault that was found.
     """
-    faults = [fault for look in _LOOKS for fault in look(config)]
+    # a mode that is wrong in the objective is wrong in the policy too: what rests on the objective comes second
+    faults = [fault for look in _LOOKS for fault in look(config)] or list(_look_at_policy(config))
     if faults:
         raise faults[0] if len(faults) == 1 else ConfigErrors(faults)
 
@@ -29,8 +30,8 @@ class ConfigErrors(ConfigError):
 
     def __init__(self, faults: list[ConfigError]) -> None:
         self.faults = faults
-        lines = "".join(f"\n  * {fault}" for fault in faults)
-        super().__init__(f"the config has {len(faults)} faults:{lines}")
+        lines = "\n".join(f"  * {fault}" for fault in faults)
+        super().__init__(f"the config has {len(faults)} faults:\n{lines}")
 
 
 def policy_of(config: Mapping[str, Any]) -> StoppingPolicy | None:
@@ -42,9 +43,9 @@ def policy_of(config: Mapping[str, Any]) -> StoppingPolicy | None:
     node = config["callbacks"].get("early_stopping")
     if not node:
         return None
-    settings = {name: node[name] for name in POLICY_SETTINGS if name in node}
-    min_epochs = config["trainer"].get("min_epochs") or 0
-    return StoppingPolicy(**{"min_epochs": min_epochs} | settings)
+    settings: dict[str, Any] = {name: node[name] for name in POLICY_SETTINGS if name in node}
+    settings.setdefault("min_epochs", config["trainer"].get("min_epochs") or 0)
+    return StoppingPolicy(**settings)
 
 
 def _look_at_sections(config: Mapping[str, Any]) -> Iterator[ConfigError]:
@@ -70,7 +71,7 @@ def _look_at_objective(config: Mapping[str, Any]) -> Iterator[ConfigError]:
     if not isinstance(objective["monitor"], str) or not objective["monitor"]:
         yield ConfigError("it must be the name of a metric", key="objective.monitor", received=objective["monitor"])
     if objective["mode"] not in MODES:
-        hint = did_you_mean(str(objective["mode"]), MODES).strip(" .?") or None
+        hint = did_you_mean(str(objective["mode"]), MODES)
         yield ConfigError("it must be min or max", key="objective.mode", received=objective["mode"], remedy=hint)
 
 
@@ -107,5 +108,4 @@ _LOOKS: tuple[Callable[[Mapping[str, Any]], Iterator[ConfigError]], ...] = (
     _look_at_objective,
     _look_at_seed,
     _look_at_verification,
-    _look_at_policy,
 )

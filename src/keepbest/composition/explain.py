@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from keepbest.errors import ConfigError, did_you_mean
@@ -36,9 +36,7 @@ def _unknown_option(error: MissingConfigException) -> ConfigError:
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
     options = sorted(error.options or ())
     hint = did_you_mean(option, options)
-    return ConfigError(
-        f"it must be one of {', '.join(options)}", key=group, received=option, remedy=hint.strip(" ?") or None
-    )
+    return ConfigError(f"it must be one of {', '.join(options)}", key=group, received=option, remedy=hint)
 
 
 def _not_composed(error: ConfigCompositionException, conf_dirs: list[Path]) -> ConfigError:
@@ -46,30 +44,28 @@ def _not_composed(error: ConfigCompositionException, conf_dirs: list[Path]) -> C
     found = re.search(r"Could not (?:override|append to config|delete from config)[^']*'([^']+)'", text)
     key = found.group(1) if found else None
     cause = error.__cause__
-    if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig) and cause.key:
-        return _unknown_key(str(key or cause.full_key), str(cause.key), cause.parent_node)
-    if key and "No match in the defaults list" in text:
+    if key and "/" in key:
         groups = _groups(conf_dirs)
         hint = did_you_mean(key.split("@")[0], groups)
-        return ConfigError(
-            f"there is no such group in the defaults.{hint} Groups: {', '.join(groups)}", key=key
-        )
+        return ConfigError(f"there is no such group; there are {', '.join(groups)}", key=key, remedy=hint)
+    if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig) and cause.key:
+        return _unknown_key(str(key or cause.full_key), str(cause.key), cause.parent_node)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return ConfigError(". ".join(lines).rstrip("."))
 
 
 def _unknown_key(key: str, name: str, parent: DictConfig) -> ConfigError:
-    choices = [str(choice) for choice in OmegaConf.to_container(parent, resolve=False) or ()]
-    hint = did_you_mean(name, choices)
-    listed = f" It has {', '.join(sorted(choices))}." if choices else ""
+    choices = sorted(str(choice) for choice in parent if not str(choice).startswith("_"))
     where = key.rpartition(".")[0] or "the config"
-    return ConfigError(f"{where} has no key {name!r}.{hint}{listed} Write +{key}=... to add it", key=key)
+    return ConfigError(
+        f"{where} has no key {name!r}, it has {', '.join(choices) or 'none'}",
+        key=key,
+        remedy=did_you_mean(name, choices) or f"Write +{key}=... to add it",
+    )
 
 
 def _groups(conf_dirs: list[Path]) -> list[str]:
-    folders = {
-        path.parent.relative_to(conf).as_posix() for conf in conf_dirs for path in conf.rglob("*.yaml")
-    }
+    folders = {path.parent.relative_to(conf).as_posix() for conf in conf_dirs for path in conf.rglob("*.yaml")}
     return sorted(folders - {"."})
 
 

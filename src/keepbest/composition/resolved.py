@@ -23,7 +23,9 @@ def resolve(config: DictConfig) -> PlainConfig:
         ConfigError: for a mandatory value (`???`) that was not given, or an interpolation that leads nowhere.
     """
     try:
-        return cast("PlainConfig", OmegaConf.to_container(config, resolve=True, throw_on_missing=True, enum_to_str=True))
+        return cast(
+            "PlainConfig", OmegaConf.to_container(config, resolve=True, throw_on_missing=True, enum_to_str=True)
+        )
     except MissingMandatoryValue as error:
         key = error.full_key or str(error.key)
         raise ConfigError("a value must be given", key=key, remedy=f"Add {key}=... to the command") from error

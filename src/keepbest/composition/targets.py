@@ -6,12 +6,14 @@ import importlib
 import importlib.util
 import inspect
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import typeguard
 
 from keepbest.errors import ConfigError, did_you_mean
+
+Parameters = Mapping[str, inspect.Parameter]
 
 _HYDRA_KEYS = ("_target_", "_partial_", "_recursive_", "_convert_", "_args_")
 
@@ -49,9 +51,7 @@ def locate(path: str, key: str) -> Callable[..., Any]:
     for name in missing:
         if not hasattr(found, name):
             hint = did_you_mean(name, (other for other in dir(found) if not other.startswith("_")))
-            raise ConfigError(
-                f"{_name(found)} has no {name!r}", key=f"{key}._target_", received=path, remedy=hint.strip(" ?") or None
-            )
+            raise ConfigError(f"{_name(found)} has no {name!r}", key=f"{key}._target_", received=path, remedy=hint)
         found = getattr(found, name)
     if not callable(found):
         raise ConfigError("it must name a class or a function", key=f"{key}._target_", received=path)
@@ -82,60 +82,60 @@ def _import_module(name: str, path: str, key: str) -> Any:
             received=path,
             remedy=f"Install it, or run the command in the directory that holds {name}.py",
         ) from error
-    except Exception as error:  # noqa: BLE001 - a user's module may raise anything while it is imported
+    except Exception as error:
         raise _broken_module(name, key, path, error) from error
 
 
 def _broken_module(name: str, key: str, path: str, error: Exception) -> ConfigError:
-    return ConfigError(
-        f"importing {name} raised {type(error).__name__}: {error}", key=f"{key}._target_", received=path
-    )
+    return ConfigError(f"importing {name} raised {type(error).__name__}: {error}", key=f"{key}._target_", received=path)
 
 
 def _check_call(node: Mapping[str, Any], key: str, given: tuple[str, ...]) -> None:
     target = locate(node["_target_"], key)
     try:
-        signature = inspect.signature(target)
+        parameters = inspect.signature(target).parameters
     except (TypeError, ValueError):  # some classes written in C have none
         return
     arguments = {name: value for name, value in node.items() if name not in _HYDRA_KEYS}
-    for fault in _argument_faults(target, signature, arguments, node, key, given):
-        raise fault
-
-
-def _argument_faults(
-    target: Callable[..., Any],
-    signature: inspect.Signature,
-    arguments: Mapping[str, Any],
-    node: Mapping[str, Any],
-    key: str,
-    given: tuple[str, ...],
-) -> Iterator[ConfigError]:
-    parameters = signature.parameters
-    by_name = [p.name for p in parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    for name in arguments:
-        if name not in by_name and not takes_any:
-            hint = did_you_mean(name, by_name)
-            taken = ", ".join(by_name)
-            yield ConfigError(
-                f"{_name(target)} takes no argument {name!r}.{hint} It takes: {taken}", key=f"{key}.{name}"
-            )
+    _refuse_unknown(target, parameters, arguments, key)
     if not node.get("_partial_") and not node.get("_args_"):
-        for name in by_name:
-            if parameters[name].default is inspect.Parameter.empty and name not in arguments and name not in given:
-                yield ConfigError(
-                    f"{_name(target)} needs a value for it", key=f"{key}.{name}", remedy=f"Add +{key}.{name}=..."
-                )
+        _refuse_missing(target, parameters, {*arguments, *given}, key)
     hints = _hints(target)
     for name, value in arguments.items():
         if name in hints and not _admits(hints[name], value):
-            yield ConfigError(f"{_name(target)} wants {_show(hints[name])}", key=f"{key}.{name}", received=value)
+            raise ConfigError(f"{_name(target)} wants {_show(hints[name])}", key=f"{key}.{name}", received=value)
+
+
+def _refuse_unknown(target: Any, parameters: Parameters, arguments: Mapping[str, Any], key: str) -> None:
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    known = _by_name(parameters)
+    for name in arguments:
+        if name not in known:
+            taken = ", ".join(known) or "none"
+            raise ConfigError(
+                f"{_name(target)} takes no argument {name!r}, it takes {taken}",
+                key=f"{key}.{name}",
+                remedy=did_you_mean(name, known),
+            )
+
+
+def _refuse_missing(target: Any, parameters: Parameters, present: set[str], key: str) -> None:
+    for name in _by_name(parameters):
+        if parameters[name].default is inspect.Parameter.empty and name not in present:
+            raise ConfigError(
+                f"{_name(target)} needs a value for it", key=f"{key}.{name}", remedy=f"Add +{key}.{name}=..."
+            )
+
+
+def _by_name(parameters: Parameters) -> list[str]:
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [parameter.name for parameter in parameters.values() if parameter.kind in kinds]
 
 
 def _hints(target: Callable[..., Any]) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)  # type: ignore[misc]
+        return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
     except Exception:  # noqa: BLE001 - annotations may name what only a type checker imports
         return {}
 

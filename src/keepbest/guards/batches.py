@@ -6,12 +6,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from lightning.pytorch.callbacks import Callback
+
 from keepbest.errors import DataError
 
 if TYPE_CHECKING:
-    from lightning.pytorch import Trainer
+    from lightning.pytorch import LightningModule, Trainer
 
 _REMEDY = "Check the data module's split sizes, drop_last with a large batch size, and trainer.limit_*_batches"
+
+
+class ValidationGuard(Callback):
+    """Refuses to train towards an objective that can never be checked: validation has no batch."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look before the first training step."""
+        keepers = [callback for callback in trainer.checkpoint_callbacks if getattr(callback, "monitor", None)]
+        if (keepers or trainer.early_stopping_callback) and sum(trainer.num_val_batches) == 0:
+            raise DataError(
+                "validation has no batches, so there is nothing to stop by and no best to keep: its dataset is empty, "
+                f"or val_dataloader, validation_step or limit_val_batches is missing or zero. {_REMEDY}."
+            )
 
 
 @contextmanager
@@ -25,18 +40,11 @@ def telling_empty_data() -> Iterator[None]:
         raise
 
 
-def require_checks(trainer: Trainer, checks: int, *, wanted: bool) -> None:
-    """Refuse a fit that ended without ever evaluating the objective.
-
-    Args:
-        trainer: after its fit.
-        checks: evaluations of the objective that were seen.
-        wanted: whether anything depends on them, such as a callback that keeps the best.
+def require_training(trainer: Trainer) -> None:
+    """Refuse a fit that ended before its first training step because there was no batch.
 
     Raises:
-        DataError: when the training data, or the validation data, had no batch.
+        DataError: when the training data has no batches.
     """
     if trainer.num_training_batches == 0:
         raise DataError(f"the training data has no batches, so nothing was trained. {_REMEDY}.")
-    if wanted and not checks:
-        raise DataError(f"validation never ran, so there is no best model to keep. {_REMEDY}.")

@@ -114,9 +114,7 @@ class Run:
 
         checkpoint = load_checkpoint(self.best_model_path, sha256=None, device=device)
         learnt = checkpoint.get("hyper_parameters") or {}
-        node = {
-            name: learnt.get(name) if value is None else value for name, value in self.config["model"].items()
-        }
+        node = {name: learnt.get(name) if value is None else value for name, value in self.config["model"].items()}
         model = build_model(node)
         model.configure_model()
         model.on_load_checkpoint(checkpoint)

@@ -34,6 +34,7 @@ def draw_curve(path: Path, checks: Sequence[CheckPoint], objective: Objective, r
     reaches from the check that the policy last accepted to the one at which it gave up.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7.5, 4.2), dpi=130, layout="constrained")
     axes = figure.add_subplot()
@@ -49,7 +50,7 @@ def draw_curve(path: Path, checks: Sequence[CheckPoint], objective: Objective, r
     axes.set_xlabel("epoch" if by_epoch else "check")
     axes.set_ylabel(objective.monitor)
     axes.set_title(_title(record), fontsize=10, loc="left")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)

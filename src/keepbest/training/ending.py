@@ -9,7 +9,7 @@ from keepbest.records.run_record import PolicyBest, RunStatus, Stopping
 from keepbest.stopping.reasons import StopReason
 
 if TYPE_CHECKING:
-    from lightning.pytorch import Trainer
+    from lightning.pytorch import Callback, Trainer
     from lightning.pytorch.callbacks import EarlyStopping
 
     from keepbest.callbacks.history import History
@@ -67,5 +67,6 @@ def _reason(trainer: Trainer, early_stopping: EarlyStopping | None) -> StopReaso
 def _time_is_up(trainer: Trainer) -> bool:
     from lightning.pytorch.callbacks import Timer
 
-    left = [callback.time_remaining() for callback in trainer.callbacks if isinstance(callback, Timer)]
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by a connector, not in __init__
+    left = [callback.time_remaining() for callback in callbacks if isinstance(callback, Timer)]
     return any(seconds is not None and seconds <= 0 for seconds in left)

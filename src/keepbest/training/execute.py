@@ -30,21 +30,25 @@ def execute(job_dir: Path) -> RunRecord:
     Raises:
         Exception: whatever ended the job early, once the record says `failed` or `interrupted`.
     """
-    from lightning.pytorch.utilities.rank_zero import rank_zero_only
-
-    record = RunningRecord(job_dir, writes=rank_zero_only.rank == 0)
+    record = RunningRecord(job_dir, writes=_is_first_rank())
     with job_log(job_dir, speaks=record.writes):
         try:
             record.start()
             _run(job_dir, record)
         except BaseException as error:
             interruption = as_interruption(error)
-            log.error("the job ended early", exc_info=error)
+            log.exception("the job ended early")
             record.fail(interruption or error)
             if interruption is None:
                 raise
             raise interruption from error
     return record.value
+
+
+def _is_first_rank() -> bool:
+    from lightning.fabric.utilities import rank_zero
+
+    return bool(rank_zero.rank_zero_only.rank == 0)  # type: ignore[attr-defined]  # Lightning sets it on the function
 
 
 def _run(job_dir: Path, record: RunningRecord) -> None:
@@ -67,12 +71,12 @@ def _run(job_dir: Path, record: RunningRecord) -> None:
 
 
 def _fit(session: Session, record: RunningRecord) -> None:
-    from keepbest.guards.batches import require_checks, telling_empty_data
+    from keepbest.guards.batches import require_training, telling_empty_data
     from keepbest.training.ending import describe_policy_best, describe_stop
 
     with telling_empty_data():
         session.trainer.fit(session.model, datamodule=session.datamodule)
-    require_checks(session.trainer, len(session.history.checks), wanted=session.keeper is not None)
+    require_training(session.trainer)
     record.note_epochs(session.trainer.current_epoch)
     record.note(
         stopping=describe_stop(session.trainer, session.history), policy_best=describe_policy_best(session.history)

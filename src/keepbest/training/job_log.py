@@ -14,7 +14,8 @@ LOG_FILE = "train.log"
 _NOISE = (
     "does not have many workers",  # the data sits in memory: workers would only slow it down
     "Checkpoint directory .* exists and is not empty",  # it holds the job's own files
-    "isinstance\\(treespec, LeafSpec\\)",  # between Lightning and torch, nothing a user can act on
+    r"During `trainer.validate\(\)`, it is recommended to use",  # the check must see the batches that the fit saw
+    r"isinstance\(treespec, LeafSpec\)",  # between Lightning and torch, nothing a user can act on
 )
 _LIGHTNING = ("lightning", "lightning.pytorch", "lightning.fabric")
 """Loggers to which Lightning gives a handler of its own when it is imported."""

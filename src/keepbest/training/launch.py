@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from keepbest.errors import KeepbestError
 from keepbest.records.run_record import Failure, RunRecord, RunStatus
 from keepbest.records.store import read_record, write_record
-
-_RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
-
-
-class WorkerError(KeepbestError):
-    """A worker ended without a result. What it had to say is on its standard error already.
-
-    Args:
-        exit_status: what the worker ended with; negative for the signal that killed it.
-        job_dir: the directory of its job.
-    """
-
-    def __init__(self, exit_status: int, job_dir: Path) -> None:
-        killed = exit_status < 0
-        how = f"was killed by {signal.Signals(-exit_status).name}" if killed else f"ended with status {exit_status}"
-        self.exit_status = 1 if killed else exit_status
-        self.told = not killed
-        super().__init__(f"the worker of {job_dir} {how}.")
+from keepbest.training.interruption import Interrupted
+from keepbest.training.worker_process import Worker, WorkerError
 
 
 def launch(job_dir: Path, config: Mapping[str, Any]) -> RunRecord:
@@ -56,36 +36,19 @@ def fits_one_process(trainer: Mapping[str, Any]) -> bool:
 
 
 def _run_worker(job_dir: Path) -> RunRecord:
-    command = [sys.executable, "-m", "keepbest.training.worker", str(job_dir)]
-    process = subprocess.Popen(command, env=_worker_environment())
-    try:
-        status = process.wait()
-    except BaseException:  # Ctrl-C reached the worker too: let it write its record
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-        raise
+    worker = Worker([sys.executable, "-m", "keepbest.training.worker", str(job_dir)])
+    status = worker.wait()
     record = read_record(job_dir)
     if status < 0 and record.status in (RunStatus.PENDING, RunStatus.RUNNING):
-        record = _record_death(job_dir, record, WorkerError(status, job_dir))
+        record = _record_death(job_dir, record, worker.ended_by(status, job_dir))
     if record.status in (RunStatus.COMPLETED, RunStatus.DIVERGED):
         return record
-    raise WorkerError(status, job_dir)
+    raise worker.ended_by(status, job_dir)
 
 
-def _worker_environment() -> dict[str, str]:
-    """Return this process's environment without what would make Lightning believe that it is a rank already."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in _RANK_VARIABLES and not name.startswith("MASTER_")
-    }
-    # the user's modules lie in the working directory
-    kept["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")]))
-    return kept
-
-
-def _record_death(job_dir: Path, record: RunRecord, error: WorkerError) -> RunRecord:
-    failure = Failure(type="WorkerError", message=str(error), traceback="")
-    record = dataclasses.replace(record, status=RunStatus.FAILED, error=failure)
+def _record_death(job_dir: Path, record: RunRecord, error: WorkerError | Interrupted) -> RunRecord:
+    """Write the record that a killed worker could not write."""
+    status = RunStatus.INTERRUPTED if isinstance(error, Interrupted) else RunStatus.FAILED
+    record = dataclasses.replace(record, status=status, error=Failure(type(error).__qualname__, str(error), ""))
     write_record(job_dir, record)
     return record

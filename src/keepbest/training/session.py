@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from keepbest.composition.build import (
 )
 from keepbest.composition.checks import policy_of
 from keepbest.composition.schema import objective_of, verification_of
+from keepbest.guards.batches import ValidationGuard
 from keepbest.guards.monitor import MonitorGuard
 from keepbest.records.metrics_table import METRICS_FILE
 
@@ -66,7 +68,7 @@ def prepare(config: PlainConfig, job_dir: Path, *, writes: bool) -> Session:
         seed_everything(config["seed"], workers=True, verbose=False)
     objective = objective_of(config)
     history = History(job_dir / METRICS_FILE if writes else None, objective, policy_of(config))
-    watching = [history, Announcer(history), MonitorGuard(objective.monitor)]
+    watching = [history, Announcer(history), MonitorGuard(objective.monitor), ValidationGuard()]
     datamodule, model = build_datamodule(config["data"]), build_model(config["model"])
     checkpoint_io = DurableCheckpointIO()
     trainer = build_trainer(
@@ -81,7 +83,5 @@ def prepare(config: PlainConfig, job_dir: Path, *, writes: bool) -> Session:
 
 def _with_bar_for_people(trainer: dict[str, Any]) -> dict[str, Any]:
     """Show a progress bar on a terminal and none in a pipe, unless the config says which."""
-    import sys
-
     wanted = trainer.get("enable_progress_bar")
     return {**trainer, "enable_progress_bar": sys.stdout.isatty() if wanted is None else wanted}

@@ -12,7 +12,7 @@ from pathlib import Path
 def main(arguments: list[str]) -> int:
     """Run the job of a directory; return the exit status of DESIGN's table."""
     from keepbest.training.execute import execute
-    from keepbest.training.reporting import explain_failure, exit_status_of
+    from keepbest.training.reporting import exit_status_of, explain_failure
 
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m keepbest.training.worker JOB_DIR\n")
