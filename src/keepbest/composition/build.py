@@ -51,10 +51,9 @@ def build_loggers(nodes: Mapping[str, Node | None] | None, job_dir: Path) -> lis
     """Make the loggers, in the order of the config; null and empty ones are off."""
     from lightning.pytorch.loggers import Logger
 
+    kind: type[Logger] = Logger  # type: ignore[type-abstract]  # it is only compared with
     items = (nodes or {}).items()
-    return [
-        _build(_inside(node, job_dir), f"logger.{name}", Logger)  # type: ignore[type-abstract] for name, node in items if node
-    ]
+    return [_build(_inside(node, job_dir), f"logger.{name}", kind) for name, node in items if node]
 
 
 def build_trainer(
