@@ -7,16 +7,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keepbest.cli.train import train
     from keepbest.reading.run import Run, latest_run, open_run
     from keepbest.stopping.policy import StoppingPolicy
 
-__all__ = ["Run", "StoppingPolicy", "latest_run", "open_run"]
+__all__ = ["Run", "StoppingPolicy", "latest_run", "open_run", "train"]
 
 _HOMES = {
     "Run": "keepbest.reading.run",
     "StoppingPolicy": "keepbest.stopping.policy",
     "latest_run": "keepbest.reading.run",
     "open_run": "keepbest.reading.run",
+    "train": "keepbest.cli.train",
 }
 
 

@@ -89,4 +89,4 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
 
 
 def _sentence(text: str) -> str:
-    return text if text.endswith((".", "?")) else f"{text}."
+    return text if text.endswith((".", "?", "!")) else f"{text}."

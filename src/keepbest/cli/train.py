@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -23,23 +24,32 @@ from keepbest.records.locations import new_id, point_latest
 from keepbest.records.run_record import RunRecord
 from keepbest.training.job import create_job
 from keepbest.training.launch import launch
-from keepbest.training.reporting import FULL_ERROR, exit_status_of, explain_failure
+from keepbest.training.reporting import FULL_ERROR, exit_status_of, exit_status_of_error, explain_failure
 from keepbest.training.worker_process import WorkerError
+
+if TYPE_CHECKING:
+    from keepbest.reading.run import Run
 
 
 class TrainCommand:
-    """One call of `keepbest train`, which may launch one job or, with `-m`, several.
+    """One call of `keepbest train`, which launches one job or, with `-m`, several.
 
     Attributes:
-        runs: the directory and the record of each job that ran in this process to its end.
-        exit_status: 0, or what the last job that did not complete asks for.
+        runs: the directory and the record of each job that ran to its end in this process.
+        failures: what ended the other jobs early, each told on standard error when it happened.
     """
 
     def __init__(self) -> None:
         self.runs: list[tuple[Path, RunRecord]] = []
-        self.exit_status = 0
+        self.failures: list[Exception] = []
         self._refused: KeepbestError | None = None
         self._full_error = os.environ.get(FULL_ERROR)
+
+    @property
+    def exit_status(self) -> int:
+        """0 when every job completed, else the status of the first that did not."""
+        statuses = [*map(exit_status_of_error, self.failures), *(exit_status_of(record) for _, record in self.runs)]
+        return next(filter(None, statuses), 0)
 
     def __call__(self, overrides: Sequence[str]) -> None:
         """Let Hydra read the overrides and run the jobs.
@@ -60,68 +70,96 @@ class TrainCommand:
             raise self._refused
 
     def _run_job(self, composed: DictConfig) -> float | None:
-        """Run one job, as Hydra's task function; return the best score, for sweepers that look at it."""
+        """Run one job, as Hydra's task function; return the best score, for sweepers that look at it.
+
+        An error that leaves this function makes Hydra print a line of its own. In a multirun it has to, because the
+        sweeper takes the job's status from it; a single job's error waits until Hydra is done.
+        """
         context = HydraConfig.get()
         job_dir, alone = Path(context.runtime.output_dir), context.mode == RunMode.RUN
         try:
-            config = self._create_job(composed, job_dir, alone)
+            config = _create_job(composed, job_dir, alone)
         except KeepbestError as error:
             if not alone:
                 raise
-            self._refused = error  # raised once Hydra is done, which would add a line of its own
+            self._refused = error
             return None
         _show_launch(config, list(context.overrides.task), alone)
         try:
             with _full_error(self._full_error):
                 record = launch(job_dir, config)
         except Exception as error:
-            self.exit_status = self._explain(error, job_dir)
+            self._tell(error, job_dir)
             if not alone:
                 raise
             return None
-        self._take(job_dir, record)
+        self._show(job_dir, record)
         return record.best_model_score
 
-    def _create_job(self, composed: DictConfig, job_dir: Path, alone: bool) -> PlainConfig:
-        try:
-            config = resolve(composed)
-            create_job(job_dir, job_dir.name if alone else f"{job_dir.parent.name}/{job_dir.name}", config)
-        except ConfigError:
-            _discard(job_dir)
-            raise
-        point_latest(job_dir)
-        return config
+    def _tell(self, error: Exception, job_dir: Path) -> None:
+        self.failures.append(error)
+        if not (isinstance(error, WorkerError) and error.told):
+            with _full_error(self._full_error):
+                explain_failure(error, _for_people(job_dir))
 
-    def _explain(self, error: Exception, job_dir: Path) -> int:
-        if isinstance(error, WorkerError) and error.told:
-            return error.exit_status
-        with _full_error(self._full_error):
-            return explain_failure(error, _for_people(job_dir))
-
-    def _take(self, job_dir: Path, record: RunRecord) -> None:
+    def _show(self, job_dir: Path, record: RunRecord) -> None:
         from keepbest.reports.terminal import show_result
 
-        show_result(_for_people(job_dir), record)
         self.runs.append((job_dir, record))
-        self.exit_status = self.exit_status or exit_status_of(record)
+        show_result(_for_people(job_dir), record)
 
 
 def main(overrides: Sequence[str]) -> int:
     """Run `keepbest train OVERRIDES`; return the exit status."""
-    sys.path.insert(0, str(Path.cwd()))  # the user's own modules lie there
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)  # the user's own modules lie there
     command = TrainCommand()
     try:
         command(overrides)
+    except SystemExit as request:  # after --help, or for a flag that Hydra does not know
+        return request.code if isinstance(request.code, int) else 0 if request.code is None else 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # whoever read the output, such as `head`, has left
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
         return 1
     except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one message
-        if command.exit_status:  # a job of a multirun failed, and its error was told when it happened
+        if command.failures:  # a job of a multirun, whose error was told when it happened
             return command.exit_status
         return explain_failure(error)
     return command.exit_status
+
+
+def train(overrides: Sequence[str] = ()) -> Run:
+    """Run the main job, as `keepbest train OVERRIDES` does, and open what it left.
+
+    Args:
+        overrides: as on the command line, for a single experiment: `["model=cnn", "seed=1"]`.
+
+    Raises:
+        ConfigError: for an override or a config that cannot work.
+        Exception: whatever ended the job early.
+    """
+    from keepbest.reading.run import open_run
+
+    command = TrainCommand()
+    command(overrides)
+    if command.failures:
+        raise command.failures[0]
+    if len(command.runs) != 1:
+        raise ConfigError("keepbest.train runs one experiment", received=list(overrides), remedy="Leave out flags")
+    return open_run(command.runs[0][0])
+
+
+def _create_job(composed: DictConfig, job_dir: Path, alone: bool) -> PlainConfig:
+    try:
+        config = resolve(composed)
+        create_job(job_dir, job_dir.name if alone else f"{job_dir.parent.name}/{job_dir.name}", config)
+    except ConfigError:
+        _discard(job_dir)
+        raise
+    point_latest(job_dir)
+    return config
 
 
 def _show_launch(config: PlainConfig, overrides: list[str], alone: bool) -> None:

@@ -46,5 +46,5 @@ def require_training(trainer: Trainer) -> None:
     Raises:
         DataError: when the training data has no batches.
     """
-    if trainer.num_training_batches == 0:
+    if trainer.limit_train_batches == 0 or trainer.num_training_batches == 0:
         raise DataError(f"the training data has no batches, so nothing was trained. {_REMEDY}.")

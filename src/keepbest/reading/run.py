@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from keepbest.errors import RecordError
 from keepbest.records.locations import OUTPUTS, newest_run
-from keepbest.records.metrics_table import METRICS_FILE
+from keepbest.records.metrics_table import METRICS_FILE, read_metrics
 from keepbest.records.store import RUN_FILE, read_record
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Run:
         path = self.directory / METRICS_FILE
         if not path.is_file():
             raise RecordError(f"{path} does not exist: the run ended before its first check.")
-        return pd.read_csv(path, float_precision="round_trip")
+        return pd.DataFrame(read_metrics(path))
 
     @functools.cached_property
     def best_model_path(self) -> Path:

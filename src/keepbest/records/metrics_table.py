@@ -6,6 +6,8 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
+from keepbest.errors import RecordError
+
 METRICS_FILE = "metrics.csv"
 
 
@@ -39,3 +41,24 @@ class MetricsTable:
             if how == "w":
                 writer.writeheader()
             writer.writerows(rows)
+
+
+def read_metrics(path: Path) -> dict[str, list[float]]:
+    """Return the columns of a metrics table: `epoch` and `step` as whole numbers, NaN where a cell is empty.
+
+    Every float is the one that was written, bit for bit.
+
+    Raises:
+        RecordError: when the file cannot be read as such a table.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, strict=True)
+            rows = list(reader)
+        return {name: [_number(name, row[name]) for row in rows] for name in reader.fieldnames or ()}
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise RecordError(f"{path} cannot be read as a table of metrics: {error}") from error
+
+
+def _number(name: str, text: str) -> float:
+    return int(text) if name in ("epoch", "step") else float(text or "nan")

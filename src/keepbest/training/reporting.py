@@ -21,6 +21,11 @@ def exit_status_of(record: RunRecord) -> int:
     return _EXIT_STATUS.get(record.status, 1)
 
 
+def exit_status_of_error(error: Exception) -> int:
+    """Return the status that an error asks for, 1 where it does not say."""
+    return error.exit_status if isinstance(error, KeepbestError) else 1
+
+
 def explain_failure(error: Exception, job_dir: Path | None = None) -> int:
     """Tell what went wrong in one message, with the traceback only where it was asked for; return the exit status."""
     if os.environ.get(FULL_ERROR) == "1":
@@ -31,4 +36,4 @@ def explain_failure(error: Exception, job_dir: Path | None = None) -> int:
         log = f"is in {job_dir / LOG_FILE}; " if job_dir else ""
         where = f"\nThe traceback {log}{FULL_ERROR}=1 prints it here."
     sys.stderr.write(f"keepbest: {text}{where}\n")
-    return error.exit_status if isinstance(error, KeepbestError) else 1
+    return exit_status_of_error(error)

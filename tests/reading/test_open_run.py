@@ -1,0 +1,131 @@
+"""Opening a run: from anywhere, after it was moved, and only if its files are what the record says."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import keepbest
+from keepbest.errors import IntegrityError, RecordError
+
+
+@pytest.fixture
+def moved(default_run, tmp_path):
+    """A copy of the run that `keepbest train` left, somewhere else."""
+    return shutil.copytree(default_run[1], tmp_path / "elsewhere" / "renamed")
+
+
+def test_a_moved_run_opens_in_a_fresh_interpreter_and_gives_its_score(moved):
+    code = """
+import sys, keepbest
+assert "torch" not in sys.modules
+run = keepbest.open_run(sys.argv[1])
+assert "torch" not in sys.modules, "records are read without torch"
+model, data = run.load_model(), run.datamodule()
+assert not model.training
+import torch
+with torch.no_grad():
+    correct = sum(int((model(x).argmax(1) == y).sum()) for x, y in data.test_dataloader())
+print(correct / len(data.split_indices["test"]), run.record["test"]["test_acc"], run.best_model_path)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(moved)], capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert done.returncode == 0, done.stderr
+    found, recorded, path = done.stdout.split()
+    assert float(found) == pytest.approx(float(recorded), abs=1e-6)
+    assert path == str(moved / "checkpoints" / "best.ckpt")
+
+
+def test_record_config_and_metrics_are_what_lies_on_disk(moved):
+    run = keepbest.open_run(str(moved))
+    assert run.record == json.loads((moved / "run.json").read_text())
+    assert run.config["objective"] == {"monitor": "val_loss", "mode": "min"}
+    assert run.metrics.val_loss.min() == run.record["best_model_score"]
+    assert len(run.metrics) == run.record["timing"]["epochs_trained"]
+    assert repr(run).startswith(f"<Run {run.record['id']}: completed, val_loss ")
+
+
+def test_the_loaded_weights_are_those_of_the_best_checkpoint(moved):
+    import torch
+
+    run = keepbest.open_run(moved / "run.json")
+    kept = torch.load(run.best_model_path, weights_only=True)["state_dict"]
+    loaded = run.load_model().state_dict()
+    assert loaded.keys() == kept.keys()
+    assert all(torch.equal(loaded[name], kept[name]) for name in kept)
+
+
+def test_a_changed_checkpoint_is_refused_with_both_hashes(moved):
+    path = moved / "checkpoints" / "best.ckpt"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    recorded = json.loads((moved / "run.json").read_text())["best_sha256"]
+    with pytest.raises(IntegrityError, match=f"recorded as {recorded}, is [0-9a-f]{{64}}"):
+        keepbest.open_run(moved).load_model()
+
+
+def test_a_missing_checkpoint_is_told(moved):
+    (moved / "checkpoints" / "best.ckpt").unlink()
+    with pytest.raises(RecordError, match=r"is gone: .*best\.ckpt does not exist"):
+        _ = keepbest.open_run(moved).best_model_path
+
+
+def test_a_run_without_a_best_says_why(moved):
+    record = json.loads((moved / "run.json").read_text())
+    record |= {"status": "diverged", "best_model_path": None, "best_model_score": None, "best_sha256": None}
+    (moved / "run.json").write_text(json.dumps(record))
+    run = keepbest.open_run(moved)
+    assert "no best model" in repr(run)
+    with pytest.raises(RecordError, match="no best model: it is diverged"):
+        run.load_model()
+
+
+def test_a_directory_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(RecordError, match=r"must hold run\.json"):
+        keepbest.open_run(tmp_path)
+
+
+def test_latest_run_is_the_newest_also_where_links_do_not_survive(default_run, tmp_path):
+    outputs = tmp_path / "outputs"
+    older = shutil.copytree(default_run[1], outputs / "runs" / "2020-01-01_00-00-00_aaaaaa")
+    newer = shutil.copytree(default_run[1], outputs / "runs" / "2020-01-01_00-00-01_000000")
+    assert keepbest.latest_run(outputs).directory == newer
+    (outputs / "latest").symlink_to(older.relative_to(outputs))
+    assert keepbest.latest_run(outputs).directory == older, "the link says which was launched last"
+    with pytest.raises(RecordError, match="there is no run in"):
+        keepbest.latest_run(tmp_path)
+
+
+def test_the_model_of_a_user_opens_without_keepbest_knowing_it(run_job, tmp_path, monkeypatch):
+    """Also when its hyperparameters hold what no safe load accepts, as the popular template's do."""
+    (tmp_path / "theirs.py").write_text(
+        "import torch\n"
+        "from lightning.pytorch import LightningModule\n"
+        "class Net(LightningModule):\n"
+        "    def __init__(self, net, optimizer, width=None):\n"
+        "        super().__init__()\n"
+        "        self.save_hyperparameters(logger=False)\n"
+        "        self.net = net\n"
+        "    def training_step(self, batch):\n"
+        "        return torch.nn.functional.cross_entropy(self.net(batch[0].flatten(1)), batch[1])\n"
+        "    def validation_step(self, batch):\n"
+        "        self.log('val_loss', self.training_step(batch))\n"
+        "    def configure_optimizers(self):\n"
+        "        return self.hparams.optimizer(params=self.parameters())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    job_dir, record = run_job(
+        "~model", "+model._target_=theirs.Net", "+model.net._target_=torch.nn.Linear", "+model.net.in_features=64",
+        "+model.net.out_features=10", "+model.optimizer._target_=torch.optim.SGD", "+model.optimizer._partial_=true",
+        "+model.optimizer.lr=0.1", "trainer.max_epochs=2",
+    )  # fmt: skip
+    import torch
+
+    assert torch.serialization.get_unsafe_globals_in_checkpoint(job_dir / "checkpoints" / "best.ckpt") == []
+    assert record.verified.exact
+    assert record.test is None, "it has no test_step"
+    assert type(keepbest.open_run(job_dir).load_model()).__name__ == "Net"
