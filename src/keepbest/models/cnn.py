@@ -9,7 +9,7 @@ from torch import nn
 from keepbest.errors import ConfigError
 from keepbest.models.arguments import positive_ints, probability_below_one
 from keepbest.models.classification import Classifier
-from keepbest.models.networks import ConvNet
+from keepbest.models.networks import convnet
 from keepbest.models.optimization import OptimizerFactory, SchedulerFactory
 from keepbest.models.sizes import image_shape
 
@@ -19,7 +19,7 @@ class CNNClassifier(Classifier):
 
     Args:
         channels: channels of each block, first to last; at least one.
-        dropout: share of the last block's averages that training drops, from 0 to below 1.
+        dropout: share of the last block's features that training drops, from 0 to below 1.
 
     The other arguments are those of `Supervised`.
     """
@@ -53,5 +53,5 @@ class CNNClassifier(Classifier):
 
     def build_network(self, input_shape: list[int], num_outputs: int) -> nn.Module:
         """Return the convolutional network."""
-        in_channels, _, _ = image_shape("CNNClassifier", input_shape)
-        return ConvNet(in_channels, self.hparams["channels"], num_outputs, self.hparams["dropout"])
+        shape = image_shape("CNNClassifier", input_shape)
+        return convnet(shape, self.hparams["channels"], num_outputs, self.hparams["dropout"])

@@ -22,26 +22,20 @@ def mlp(num_inputs: int, hidden_sizes: Sequence[int], num_outputs: int, dropout:
     return nn.Sequential(*layers, nn.Linear(num_inputs, num_outputs))
 
 
-class ConvNet(nn.Module):
-    """Blocks that each convolve and halve an image, then a linear layer on the average over what is left of it.
+def convnet(image_shape: Sequence[int], channels: Sequence[int], num_outputs: int, dropout: float) -> nn.Sequential:
+    """Build blocks that each convolve and halve an image, then a linear layer over all that is left of it.
 
-    [batch, in_channels, height, width] to [batch, num_outputs]; one block for each entry of `channels`.
+    [batch, *image_shape] to [batch, num_outputs]; `image_shape` is (channels, height, width), with one block for each
+    entry of `channels`.
     """
-
-    def __init__(self, in_channels: int, channels: Sequence[int], num_outputs: int, dropout: float) -> None:
-        super().__init__()
-        blocks: list[nn.Module] = []
-        for out_channels in channels:
-            # ceil_mode: an image of one pixel stays one, so that depth is not bound to the size of the images
-            blocks += [convolution(in_channels, out_channels), nn.MaxPool2d(2, ceil_mode=True)]
-            in_channels = out_channels
-        self.blocks = nn.Sequential(*blocks)
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(in_channels, num_outputs))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the logits."""
-        logits: Tensor = self.head(self.blocks(images).mean(dim=(2, 3)))
-        return logits
+    in_channels, height, width = image_shape
+    blocks: list[nn.Module] = []
+    for out_channels in channels:
+        # ceil_mode: an image of one pixel stays one, so that depth is not bound to the size of the images
+        blocks += [convolution(in_channels, out_channels), nn.MaxPool2d(2, ceil_mode=True)]
+        in_channels, height, width = out_channels, (height + 1) // 2, (width + 1) // 2
+    num_features = in_channels * height * width
+    return nn.Sequential(*blocks, nn.Flatten(), nn.Dropout(dropout), nn.Linear(num_features, num_outputs))
 
 
 class UNet(nn.Module):

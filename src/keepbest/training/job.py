@@ -7,8 +7,9 @@ from pathlib import Path
 from keepbest.composition.checks import check
 from keepbest.composition.resolved import PlainConfig, write_config
 from keepbest.composition.schema import objective_of
+from keepbest.errors import ConfigError
 from keepbest.records.run_record import RunRecord, RunStatus
-from keepbest.records.store import write_record
+from keepbest.records.store import RUN_FILE, write_record
 from keepbest.training.environment import describe_environment
 
 
@@ -16,9 +17,13 @@ def create_job(job_dir: Path, job_id: str, config: PlainConfig) -> None:
     """Check a resolved config and put it, with a pending record, into a job directory.
 
     Raises:
-        ConfigError: for a config that cannot work; nothing is written then.
+        ConfigError: for a config that cannot work, or a directory that holds a run; nothing is written then.
     """
     check(config)
+    if (job_dir / RUN_FILE).exists():
+        raise ConfigError(
+            "a directory holds one run, and there is one in it", received=str(job_dir), remedy="Choose another directory"
+        )
     record = RunRecord(
         id=job_id,
         status=RunStatus.PENDING,
