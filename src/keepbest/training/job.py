@@ -22,7 +22,9 @@ def create_job(job_dir: Path, job_id: str, config: PlainConfig) -> None:
     check(config)
     if (job_dir / RUN_FILE).exists():
         raise ConfigError(
-            "a directory holds one run, and there is one in it", received=str(job_dir), remedy="Choose another directory"
+            "a directory holds one run, and there is one in it",
+            received=str(job_dir),
+            remedy="Choose another with hydra.run.dir=...",
         )
     record = RunRecord(
         id=job_id,

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 LOG_FILE = "train.log"
 _NOISE = (
@@ -66,7 +66,13 @@ def _lightning_propagates() -> Iterator[None]:
             logger.handlers, logger.propagate = handlers, propagate
 
 
-class _Terminal(logging.StreamHandler[TextIO]):
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[TextIO]
+else:
+    _StreamHandler = logging.StreamHandler  # not subscriptable before Python 3.11
+
+
+class _Terminal(_StreamHandler):
     """Writes to whatever stdout is at the moment: a progress bar replaces it to print above itself."""
 
     def __init__(self) -> None:
