@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import suppress
 from pathlib import Path
 
 from keepbest.errors import RecordError
@@ -29,9 +28,11 @@ def point_latest(run_dir: Path) -> None:
         return
     outputs = run_dir.parent.parent
     fresh = outputs / f".{LATEST}.{new_id()}"
-    with suppress(OSError):
+    try:
         fresh.symlink_to(os.path.relpath(run_dir, outputs), target_is_directory=True)
         fresh.replace(outputs / LATEST)
+    except OSError:
+        fresh.unlink(missing_ok=True)
 
 
 def newest_run(outputs: Path) -> Path:
@@ -41,7 +42,7 @@ def newest_run(outputs: Path) -> Path:
         RecordError: when there is none.
     """
     link = outputs / LATEST
-    if (link / RUN_FILE).is_file():
+    if link.is_symlink() and (link / RUN_FILE).is_file():
         return link.resolve()
     runs = sorted(path.parent for path in (outputs / RUNS).glob(f"*/{RUN_FILE}"))  # the names begin with the time
     if not runs:

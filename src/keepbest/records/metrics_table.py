@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
 from keepbest.errors import RecordError
+from keepbest.records.atomic import write_text
 
 METRICS_FILE = "metrics.csv"
+_COUNTERS = {"epoch": 0, "step": 0}
 
 
 class MetricsTable:
@@ -25,22 +28,24 @@ class MetricsTable:
         self._columns: list[str] = []
 
     def append(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
-        """Add a row to the file."""
-        row = {"epoch": epoch, "step": step, **metrics}
+        """Add a row to the file. A metric of the name `epoch` or `step` gives way to the counter."""
+        row = {**_COUNTERS, **metrics, "epoch": epoch, "step": step}
         self.rows.append(row)
         new = [name for name in row if name not in self._columns]
         if new:
             self._columns += new
-            self._write("w", self.rows)
+            write_text(self.path, self._text(self.rows, header=True))
         else:
-            self._write("a", [row])
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                file.write(self._text([row], header=False))
 
-    def _write(self, how: str, rows: list[dict[str, float]]) -> None:
-        with self.path.open(how, newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self._columns, restval="", lineterminator="\n")
-            if how == "w":
-                writer.writeheader()
-            writer.writerows(rows)
+    def _text(self, rows: list[dict[str, float]], *, header: bool) -> str:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self._columns, restval="", lineterminator="\n")
+        if header:
+            writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
 
 
 def read_metrics(path: Path) -> dict[str, list[float]]:
@@ -61,4 +66,4 @@ def read_metrics(path: Path) -> dict[str, list[float]]:
 
 
 def _number(name: str, text: str) -> float:
-    return int(text) if name in ("epoch", "step") else float(text or "nan")
+    return int(text) if name in _COUNTERS else float(text or "nan")

@@ -214,7 +214,10 @@ def _build_scalar(kind: type, value: Any, where: str) -> Any:
         if value in ("nan", "inf", "-inf"):
             return float(value)
         _expect(isinstance(value, (int, float)) and not isinstance(value, bool), value, where, "a number")
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise RecordError(f"{where} must be a number that a float can hold, got a far larger one.") from None
     fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     return _expect(fits, value, where, f"of type {kind.__name__}")
 
