@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
-LINES = re.findall(r"^keepbest train( .*)?$", "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)), re.MULTILINE)
+LINES = re.findall(
+    r"^keepbest train( .*)?$", "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)), re.MULTILINE
+)
 COOKBOOK = [line.strip() for line in dict.fromkeys(LINES) if "mine" not in line and "--" not in line]
 SHORT = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "trainer.limit_val_batches=2"]
 ELSEWHERE = ("trainer=gpu", "trainer=ddp", "data=fashion_mnist", "hydra.run.dir")
@@ -16,7 +18,9 @@ ELSEWHERE = ("trainer=gpu", "trainer=ddp", "data=fashion_mnist", "hydra.run.dir"
 
 def test_the_cookbook_was_found():
     assert len(COOKBOOK) > 25
-    assert README.index("make train") < README.index("make test") < README.index("pip install") < README.index("Cookbook")
+    assert (
+        README.index("make train") < README.index("make test") < README.index("pip install") < README.index("Cookbook")
+    )
 
 
 @pytest.mark.parametrize("line", COOKBOOK)

@@ -238,9 +238,6 @@ def test_whatever_stands_in_a_record_it_is_read_or_refused(record: RunRecord, ke
         assert key in str(error)  # noqa: PT017 - either way is right
 
 
-@pytest.mark.xfail(
-    strict=True, raises=OverflowError, reason="a whole number beyond the floats escapes as OverflowError"
-)
 def test_a_number_beyond_the_floats_is_refused(complete: RunRecord) -> None:
     with pytest.raises(RecordError, match=r"record\.best_model_score must be"):
         RunRecord.from_dict(complete.as_dict() | {"best_model_score": 10**400})
