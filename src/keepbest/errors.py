@@ -47,10 +47,11 @@ class MonitorError(KeepbestError):
     def __init__(self, monitor: str, available: Iterable[str]) -> None:
         self.monitor, self.available = monitor, sorted(available)
         names = ", ".join(self.available) or "nothing at all"
+        hint = f"{near} " if (near := did_you_mean(monitor, self.available)) else ""
         super().__init__(
             f"the objective monitors a metric that validation never logs, got {monitor!r}; "
-            f"validation logged {names}. {did_you_mean(monitor, self.available)} "
-            f"Set objective.monitor to one of these, or log {monitor!r} with self.log in validation_step."
+            f"validation logged {names}. {hint}Set objective.monitor to one of these, "
+            f"or log {monitor!r} with self.log in validation_step."
         )
 
 

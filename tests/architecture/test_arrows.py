@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[2] / "src" / "keepbest"
 EVERYTHING = ("",)
 HEAVY = frozenset({"torch", "lightning", "pytorch_lightning", "lightning_fabric", "torchmetrics", "hydra", "omegaconf"})
 
-BY_TORCH = ("errors", "stopping", "records", "callbacks.history")
+BY_TORCH = ("errors", "stopping", "records", "callbacks.history", "callbacks.logged_metrics")
 # Room -> what its modules may import beside each other: a room, or a single module of one.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "errors": (),

@@ -120,7 +120,6 @@ def test_two_validations_an_epoch_are_two_rows(
     assert ["loss_epoch" in row for row in rows()] == [False, True, False, True]
 
 
-@pytest.mark.xfail(strict=True, reason="the epoch's own row repeats what an earlier validation of the epoch logged")
 def test_an_epoch_that_ends_between_validations_has_a_row_of_its_own(
     scripted: Make, make_trainer: Make, make_history: Make, rows: Rows
 ) -> None:

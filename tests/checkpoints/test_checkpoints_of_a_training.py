@@ -17,7 +17,9 @@ from keepbest.checkpoints.hashing import sha256_of
 from keepbest.checkpoints.loading import load_checkpoint
 
 # a network among the hyperparameters and callbacks that differ on resuming are what these tests are about
-pytestmark = pytest.mark.filterwarnings("ignore:Attribute 'net'", "ignore:Be aware that when using `ckpt_path`")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Attribute 'net'", "ignore:Be aware that when using `ckpt_path`", "ignore:.*LeafSpec"
+)
 
 
 class Model(LightningModule):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from pickle import PicklingError
 from typing import Any
 
 import fsspec
@@ -90,19 +91,14 @@ def assert_refused(io: DurableCheckpointIO, content: dict[str, Any], path: Path,
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-TORCH_HIDES_IT = pytest.mark.xfail(
-    strict=True,
-    raises=RuntimeError,
-    reason="torch answers a failed write inside a large tensor with 'unexpected pos ... vs ...', not with the OSError",
-)
-SIZES = [pytest.param(15_500, id="noticed at the end"), pytest.param(300_000, id="within", marks=TORCH_HIDES_IT)]
+SIZES = [pytest.param(15_500, id="noticed at the end"), pytest.param(300_000, id="within")]
 
 
 @pytest.mark.parametrize("numbers", SIZES)
 def test_a_full_disk(small_disk: Path, checkpoint: Make, numbers: int) -> None:
     io, path = DurableCheckpointIO(), small_disk / "best.ckpt"
     io.save_checkpoint(checkpoint(4), path)
-    why = r"No space left on device\. Free some space on that disk; the checkpoint written before it is still whole\.$"
+    why = r"No space left on device\. Free some space on that disk\. A checkpoint .* is still whole\.$"
     assert_refused(io, checkpoint(numbers), path, why)
     io.save_checkpoint(checkpoint(5), path)  # and the disk takes the next one that fits
     assert weights_in(path) == 5
@@ -113,7 +109,7 @@ def test_a_full_disk(small_disk: Path, checkpoint: Make, numbers: int) -> None:
     [
         pytest.param(4, 500, id="in the first bytes"),
         pytest.param(500, 3000, id="noticed at the end"),
-        pytest.param(MORE_THAN_A_BUFFER, 10_000, id="within", marks=TORCH_HIDES_IT),
+        pytest.param(MORE_THAN_A_BUFFER, 10_000, id="within"),
     ],
 )
 def test_a_file_that_may_not_grow(
@@ -126,7 +122,7 @@ def test_a_file_that_may_not_grow(
     io, path = DurableCheckpointIO(), tmp_path / "best.ckpt"
     io.save_checkpoint(checkpoint(4), path)
     with limited_file_size(limit):
-        assert_refused(io, checkpoint(numbers), path, r"File too large\. See the system's message; ")
+        assert_refused(io, checkpoint(numbers), path, r"File too large\. See the system's message\. ")
 
 
 @pytest.mark.parametrize("numbers", [4, MORE_THAN_A_BUFFER])
@@ -150,7 +146,7 @@ def test_a_read_only_disk(small_disk: Path, make_read_only: Callable[[Path], Non
     io, path = DurableCheckpointIO(), small_disk / "best.ckpt"
     io.save_checkpoint(checkpoint(), path)
     make_read_only(small_disk)
-    assert_refused(io, checkpoint(5), path, r"Read-only file system\. Choose a directory on a writable disk; ")
+    assert_refused(io, checkpoint(5), path, r"Read-only file system\. Choose a directory on a writable disk\. ")
 
 
 def test_a_directory_of_somebody_else(
@@ -159,7 +155,7 @@ def test_a_directory_of_somebody_else(
     io, path = DurableCheckpointIO(), tmp_path / "best.ckpt"
     io.save_checkpoint(checkpoint(), path)
     before = path.read_bytes()
-    why = r"could not be written: Permission denied\. Give this user permission to write there; "
+    why = r"could not be written: Permission denied\. Give this user permission to write there\. "
     with without_permission(tmp_path), pytest.raises(KeepbestError, match=why):
         io.save_checkpoint(checkpoint(5), path)
     assert path.read_bytes() == before
@@ -176,7 +172,7 @@ def test_a_file_in_the_directorys_place(tmp_path: Path, checkpoint: Make) -> Non
 
 def test_what_cannot_be_pickled_leaves_nothing_behind(tmp_path: Path, checkpoint: Make) -> None:
     io, path = DurableCheckpointIO(), tmp_path / "best.ckpt"
-    with pytest.raises(AttributeError, match="local object"):
+    with pytest.raises((AttributeError, PicklingError), match="local object"):
         io.save_checkpoint(checkpoint(callbacks={"mine": lambda: 1}), path)
     assert list(tmp_path.iterdir()) == []
     assert io.sha256 == {}

@@ -43,11 +43,6 @@ def test_a_sound_checkpoint_is_loaded(saved: Path) -> None:
     assert content["epoch"] == 1
 
 
-def test_tensors_go_to_the_device(saved: Path) -> None:
-    weights = load_checkpoint(saved, None, device="meta")["state_dict"]["layer.weight"]
-    assert weights.device.type == "meta"
-
-
 @pytest.mark.parametrize("place", [0, 0.5, -1], ids=["first", "middle", "last"])
 def test_a_changed_byte_is_refused_with_both_hashes(saved: Path, place: float) -> None:
     recorded = sha256_of(saved)
@@ -84,12 +79,7 @@ def test_code_in_a_checkpoint_is_not_executed(tmp_path: Path, new_format: bool, 
     assert executed.exists(), "the payload does nothing: the test proves nothing"
 
 
-FAILS_TO_SEEK = pytest.mark.xfail(
-    strict=True, raises=OSError, reason="with more than 4096 bytes left, torch fails to seek: OSError 22 escapes"
-)
-
-
-@pytest.mark.parametrize("part", [0, 0.01, 0.5, pytest.param(0.9, marks=FAILS_TO_SEEK)])
+@pytest.mark.parametrize("part", [0, 0.01, 0.5, 0.9])
 def test_a_truncated_checkpoint_is_refused(saved: Path, part: float) -> None:
     content = saved.read_bytes()
     saved.write_bytes(content[: int(part * len(content))])
@@ -116,9 +106,6 @@ def test_a_file_without_a_state_dict_is_refused(tmp_path: Path, content: object)
         load_checkpoint(path, None)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="damaged pickles escape as IndexError, KeyError, ValueError, UnicodeDecodeError, struct.error"
-)
 @settings(deadline=None, database=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=40))
 @example(b"X\x01\x00\x00\x00\xff")
@@ -130,12 +117,3 @@ def test_bytes_that_are_no_checkpoint_are_refused(tmp_path: Path, content: bytes
     path.write_bytes(content)
     with pytest.raises(IntegrityError, match="must hold"):
         load_checkpoint(path, None)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")
-@pytest.mark.xfail(strict=True, raises=IntegrityError, reason="a missing device is blamed on the file")
-def test_a_device_that_is_not_there_is_no_fault_of_the_file(saved: Path) -> None:
-    with pytest.raises(Exception, match="CUDA") as caught:
-        load_checkpoint(saved, None, device="cuda")
-    if isinstance(caught.value, IntegrityError):
-        raise caught.value

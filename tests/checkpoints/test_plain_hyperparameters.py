@@ -153,7 +153,6 @@ def test_hyperparameters_that_are_a_config_load_safely(
     assert content["hparams_type"] is type(container), "the caller's checkpoint was changed"
 
 
-@pytest.mark.xfail(strict=True, reason="only the model's hparams_type is dropped, not datamodule_hparams_type")
 def test_a_data_modules_config_loads_safely_too(tmp_path: Path, checkpoint: Callable[..., dict[str, object]]) -> None:
     path = tmp_path / "a.ckpt"
     content = checkpoint(datamodule_hyper_parameters=CONFIG, datamodule_hparams_type=DictConfig)
@@ -161,14 +160,10 @@ def test_a_data_modules_config_loads_safely_too(tmp_path: Path, checkpoint: Call
     assert torch.serialization.get_unsafe_globals_in_checkpoint(str(path)) == []
 
 
-@pytest.mark.xfail(strict=True, reason="an array is left out, although a list is its plain form")
 @pytest.mark.parametrize("array", [np.array([1, 2]), np.array([[0.5], [1.5]]), np.array(["a", "b"])])
 def test_a_numpy_array_becomes_a_list(array: np.ndarray[Any, Any]) -> None:
     assert plain_hyperparameters({"x": array}) == {"x": array.tolist()}
 
 
-@pytest.mark.xfail(
-    strict=True, raises=RecursionError, reason="numpy's longdouble.item() returns itself, and is asked again for ever"
-)
 def test_a_long_double_becomes_a_float_or_is_left_out() -> None:
     assert plain_hyperparameters({"x": np.longdouble(0.5)}) in ({}, {"x": 0.5})

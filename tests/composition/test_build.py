@@ -184,7 +184,6 @@ def test_a_directory_that_is_not_given_stays_so(job_dir: Path) -> None:
     assert keeper.dirpath is None
 
 
-@pytest.mark.xfail(strict=True, reason="a path with a scheme is joined to the run's directory, and loses a slash")
 @pytest.mark.parametrize("key", ["dirpath", "save_dir"])
 def test_a_place_with_a_scheme_stays(job_dir: Path, key: str) -> None:
     """Such as s3://bucket/runs; the checkpoint writer leaves these to Lightning."""
@@ -198,7 +197,6 @@ def test_a_place_with_a_scheme_stays(job_dir: Path, key: str) -> None:
     assert getattr(made[0], key) == "memory://runs"
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="the directory is joined before its type is checked")
 def test_a_directory_that_is_no_text_is_refused(job_dir: Path) -> None:
     node = {"_target_": f"{CALLBACKS}.ModelCheckpoint", "dirpath": 2026}
     with pytest.raises(ConfigError, match=r"^callbacks\.keeper\.dirpath: "):

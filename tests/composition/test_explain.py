@@ -136,20 +136,17 @@ def test_another_error_of_hydra_keeps_its_first_line(conf: Path) -> None:
     assert "\n" not in str(explained)
 
 
-@pytest.mark.xfail(strict=True, reason="the place is made of the whole key, not of the part that exists")
 def test_a_wrong_key_in_the_middle_is_told_by_its_parent(conf: Path) -> None:
     assert str(refused(conf, "model.layer.first=3")).startswith(
         "model.layer.first: model has no key 'layer', it has layers, optimizer, width. Did you mean 'layers'?"
     )
 
 
-@pytest.mark.xfail(strict=True, reason="lines that end with a full stop are joined with another")
 @pytest.mark.parametrize("override", ["+trainer.lr=1", "model@here=cnn"])
 def test_an_explanation_is_punctuated_once(conf: Path, override: str) -> None:
     assert ".." not in str(refused(conf, override))
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="Hydra raises a ValueError here, which is not listed")
 @pytest.mark.parametrize("override", ["model=null", "model=3", "debug=1.5"])
 def test_a_group_that_is_given_no_name_is_explained(conf: Path, override: str) -> None:
     assert refused(conf, override).exit_status == 2

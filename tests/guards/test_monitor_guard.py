@@ -59,7 +59,6 @@ def test_without_a_sanity_check_the_first_epoch_tells(counting: Make, make_train
     assert module.steps == 4
 
 
-@pytest.mark.xfail(strict=True, reason="the guard looks at all metrics of the trainer, not at those of the validation")
 def test_without_a_sanity_check_a_training_metric_is_refused_too(counting: Make, make_trainer: Make) -> None:
     with pytest.raises(MonitorError, match="a metric that validation never logs, got 'train_loss'"):
         make_trainer(MonitorGuard("train_loss"), num_sanity_val_steps=0).fit(counting())

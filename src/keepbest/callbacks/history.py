@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lightning.pytorch.callbacks import Callback
-from torch import Tensor
 
+from keepbest.callbacks.logged_metrics import Metrics, changed
 from keepbest.records.metrics_table import MetricsTable
 from keepbest.stopping.comparison import is_better
 from keepbest.stopping.policy import StoppingPolicy
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
 
     from keepbest.records.run_record import Objective
-
-
-Metrics = dict[str, Tensor]
 
 
 class Check(NamedTuple):
@@ -52,11 +49,13 @@ class History(Callback):
         self._row: _Row | None = None
         self._before_epoch: Metrics = {}
         self._before_validation: Metrics = {}
+        self._validated: set[str] = set()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the row of the epoch before."""
         self._close_epoch(trainer)
         self._before_epoch = dict(trainer.callback_metrics)
+        self._validated.clear()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note what is known before this validation."""
@@ -67,7 +66,8 @@ class History(Callback):
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         self._write_row()
-        fresh = _changed(trainer.callback_metrics, self._before_validation)
+        fresh = changed(trainer.callback_metrics, self._before_validation)
+        self._validated.update(fresh)
         self._row = _Row(trainer.current_epoch, trainer.global_step, fresh)
         if self.objective.monitor in fresh:
             self._check(Check(trainer.current_epoch, trainer.global_step, float(fresh[self.objective.monitor])))
@@ -95,8 +95,8 @@ class History(Callback):
 
     def _close_epoch(self, trainer: Trainer) -> None:
         if self._row is not None:
-            fresh = _changed(trainer.callback_metrics, self._before_epoch)
-            self._row.metrics.update({name: value for name, value in fresh.items() if name not in self._row.metrics})
+            fresh = changed(trainer.callback_metrics, self._before_epoch)
+            self._row.metrics.update({name: value for name, value in fresh.items() if name not in self._validated})
             self._write_row()
 
     def _write_row(self) -> None:
@@ -109,8 +109,3 @@ class _Row(NamedTuple):
     epoch: int
     step: int
     metrics: Metrics
-
-
-def _changed(after: Metrics, before: Metrics) -> Metrics:
-    """Return the scalars logged since `before`: Lightning keeps the tensors of earlier epochs in place."""
-    return {name: value for name, value in after.items() if before.get(name) is not value and value.numel() == 1}

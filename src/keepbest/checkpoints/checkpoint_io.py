@@ -8,14 +8,16 @@ from typing import Any, cast
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningDataModule, LightningModule
 
 from keepbest.checkpoints.hashing import HashingWriter
 from keepbest.checkpoints.plain import plain_hyperparameters
 from keepbest.errors import KeepbestError
 from keepbest.records.atomic import replacing
 
-_HYPERPARAMETERS = (LightningModule.CHECKPOINT_HYPER_PARAMS_KEY, "datamodule_hyper_parameters")
+_OWNERS = (LightningModule, LightningDataModule)
+_HYPERPARAMETERS = [owner.CHECKPOINT_HYPER_PARAMS_KEY for owner in _OWNERS]
+_THEIR_TYPES = [owner.CHECKPOINT_HYPER_PARAMS_TYPE for owner in _OWNERS]
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
@@ -42,14 +44,17 @@ class DurableCheckpointIO(TorchCheckpointIO):
         if "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
-        target = Path(path)
+        target, writer = Path(path), None
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with replacing(target) as file:
                 writer = HashingWriter(file)
                 torch.save(checkpoint, cast("Any", writer))
-        except OSError as error:
-            raise KeepbestError(_why_not_written(target, error)) from error
+        except (OSError, RuntimeError) as error:
+            cause = error if isinstance(error, OSError) else writer.failure if writer else None
+            if cause is None:
+                raise
+            raise KeepbestError(_why_not_written(target, cause)) from error
         self.sha256[target] = writer.hexdigest()
 
     def remove_checkpoint(self, path: str | Path) -> None:
@@ -61,9 +66,7 @@ class DurableCheckpointIO(TorchCheckpointIO):
 def _with_plain_hyperparameters(checkpoint: dict[str, Any]) -> dict[str, Any]:
     plain = {key: plain_hyperparameters(checkpoint[key]) for key in _HYPERPARAMETERS if key in checkpoint}
     # the type of an OmegaConf container would be a class in the file, which a safe load refuses
-    return {
-        key: value for key, value in checkpoint.items() if key != LightningModule.CHECKPOINT_HYPER_PARAMS_TYPE
-    } | plain
+    return {key: value for key, value in checkpoint.items() if key not in _THEIR_TYPES} | plain
 
 
 def _why_not_written(target: Path, error: OSError) -> str:
@@ -74,6 +77,6 @@ def _why_not_written(target: Path, error: OSError) -> str:
         errno.EROFS: "Choose a directory on a writable disk",
     }.get(error.errno or 0, "See the system's message")
     return (
-        f"the checkpoint {target} could not be written: {error.strerror or error}. {remedy}; "
-        "the checkpoint written before it is still whole."
+        f"the checkpoint {target} could not be written: {error.strerror or error}. {remedy}. "
+        "A checkpoint that was written before under this name is still whole."
     )

@@ -13,16 +13,24 @@ class HashingWriter:
     """A binary file that hashes what is written to it. It only goes forward: it cannot seek.
 
     torch.save falls back to streaming its zip archive when it is handed such an object.
+
+    Attributes:
+        failure: why the file could not be written; torch answers with an error of its own that does not say.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._hash = hashlib.sha256()
+        self.failure: OSError | None = None
 
     def write(self, data: bytes) -> int:
         """Write and hash."""
         self._hash.update(data)
-        return self._file.write(data)
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.failure = error
+            raise
 
     def flush(self) -> None:
         """Flush the file underneath."""

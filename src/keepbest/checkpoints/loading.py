@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,13 @@ from keepbest.checkpoints.hashing import require_sha256
 from keepbest.errors import IntegrityError
 
 
-def load_checkpoint(path: Path, sha256: str | None, device: str = "cpu") -> dict[str, Any]:
-    """Return the content of a checkpoint, tensors on `device`.
+def load_checkpoint(path: Path, sha256: str | None) -> dict[str, Any]:
+    """Return the content of a checkpoint, tensors on the CPU.
 
     Args:
         path: the file.
         sha256: the hash it must have; None skips the comparison. It comes before the parsing, because `torch.load`
             reads most damaged files without a word.
-        device: where the tensors go, in torch's words.
 
     Raises:
         IntegrityError: when the hash differs, or the file holds anything but tensors and plain containers.
@@ -27,8 +25,10 @@ def load_checkpoint(path: Path, sha256: str | None, device: str = "cpu") -> dict
     if sha256 is not None:
         require_sha256(path, sha256)
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise
+    except Exception as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise IntegrityError(
             f"a checkpoint must hold only tensors and plain containers, {path} does not load: {first_line}"

@@ -7,6 +7,8 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
+import numpy as np
+
 _DROPPED = object()
 
 
@@ -44,6 +46,7 @@ def _plain(value: Any) -> Any:
         return next(kind(value) for kind in (str, int, float) if isinstance(value, kind))
     if isinstance(value, (Sequence, Set)) and not isinstance(value, (bytes, bytearray)):
         return [item for item in map(_plain, value) if item is not _DROPPED]
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a NumPy scalar
-        return _plain(value.item())
+    if isinstance(value, (np.ndarray, np.generic)):
+        plain = value.tolist()
+        return _DROPPED if isinstance(plain, np.generic) else _plain(plain)  # a long double stays what it is
     return _DROPPED

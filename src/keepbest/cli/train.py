@@ -63,6 +63,8 @@ class TrainCommand:
             with _command_line(overrides), user_conf_first(), _full_error("1"):
                 app()
         except COMPOSITION_ERRORS as error:
+            if self.failures:  # a job of a multirun, not the composition
+                raise
             raise explain_composition(error, [conf_dir(), Path.cwd() / USER_CONF]) from error
         finally:
             GlobalHydra.instance().clear()

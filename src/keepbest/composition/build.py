@@ -40,11 +40,12 @@ def build_datamodule(node: Node) -> LightningDataModule:
     return _build(node, "data", LightningDataModule)
 
 
-def build_callbacks(nodes: Mapping[str, Node | None], job_dir: Path) -> list[Callback]:
+def build_callbacks(nodes: Mapping[str, Node | None] | None, job_dir: Path) -> list[Callback]:
     """Make the callbacks, in the order of the config; null and empty ones are off."""
     from lightning.pytorch import Callback
 
-    return [_build(_inside(node, job_dir), f"callbacks.{name}", Callback) for name, node in nodes.items() if node]
+    items = (nodes or {}).items()
+    return [_build_inside(node, f"callbacks.{name}", Callback, job_dir) for name, node in items if node]
 
 
 def build_loggers(nodes: Mapping[str, Node | None] | None, job_dir: Path) -> list[Logger]:
@@ -53,7 +54,7 @@ def build_loggers(nodes: Mapping[str, Node | None] | None, job_dir: Path) -> lis
 
     kind: type[Logger] = Logger  # type: ignore[type-abstract]  # it is only compared with
     items = (nodes or {}).items()
-    return [_build(_inside(node, job_dir), f"logger.{name}", kind) for name, node in items if node]
+    return [_build_inside(node, f"logger.{name}", kind, job_dir) for name, node in items if node]
 
 
 def build_trainer(
@@ -87,6 +88,10 @@ def _build(node: Node, key: str, kind: type[T]) -> T:
     return _expect(_instantiate(node, key), key, kind)
 
 
+def _build_inside(node: Node, key: str, kind: type[T], job_dir: Path) -> T:
+    return _build(_inside(node, key, job_dir), key, kind)
+
+
 def _instantiate(node: Node, key: str) -> Any:
     return _call(functools.partial(instantiate, dict(node), _convert_="all"), key)
 
@@ -110,8 +115,16 @@ def _expect(made: Any, key: str, kind: type[T]) -> T:
     return made
 
 
-def _inside(node: Node, job_dir: Path) -> Node:
-    return {name: str(job_dir / value) if name in _WRITES_TO and value else value for name, value in node.items()}
+def _inside(node: Node, key: str, job_dir: Path) -> Node:
+    """Put the relative places that a node writes to inside the run's directory; `s3://...` and the like stay."""
+    places = {}
+    for name in _WRITES_TO:
+        place = node.get(name)
+        if place is not None and not isinstance(place, str):
+            raise ConfigError("it must be the path of a directory", key=f"{key}.{name}", received=place)
+        if place and "://" not in place:
+            places[name] = str(job_dir / place)
+    return {**node, **places}
 
 
 def _listed(value: Any) -> list[Any]:

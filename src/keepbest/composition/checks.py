@@ -40,7 +40,7 @@ def policy_of(config: Mapping[str, Any]) -> StoppingPolicy | None:
     Raises:
         ConfigError: for a setting of the wrong type or out of range.
     """
-    node = config["callbacks"].get("early_stopping")
+    node = (config.get("callbacks") or {}).get("early_stopping")
     if not node:
         return None
     settings: dict[str, Any] = {name: node[name] for name in POLICY_SETTINGS if name in node}
@@ -58,7 +58,10 @@ def _look_at_sections(config: Mapping[str, Any]) -> Iterator[ConfigError]:
             )
     for group in ("callbacks", "logger"):
         nodes = config.get(group) or {}
-        for name, node in nodes.items() if isinstance(nodes, Mapping) else [("", nodes)]:
+        if not isinstance(nodes, Mapping):
+            yield ConfigError("it must map names to nodes", key=group, received=nodes)
+            continue
+        for name, node in nodes.items():
             if node and (not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str)):
                 yield ConfigError("it must name a class in _target_, or be null", key=f"{group}.{name}", received=node)
 
@@ -88,6 +91,9 @@ def _look_at_seed(config: Mapping[str, Any]) -> Iterator[ConfigError]:
 
 def _look_at_verification(config: Mapping[str, Any]) -> Iterator[ConfigError]:
     node = config.get("verification") or {}
+    if not isinstance(node, Mapping) or set(node) - {"tolerance"}:
+        yield ConfigError("it must hold tolerance, and nothing else", key="verification", received=node)
+        return
     tolerance = node.get("tolerance", "auto")
     number = isinstance(tolerance, (int, float)) and not isinstance(tolerance, bool) and tolerance >= 0
     if tolerance != "auto" and not number:
@@ -95,8 +101,6 @@ def _look_at_verification(config: Mapping[str, Any]) -> Iterator[ConfigError]:
 
 
 def _look_at_policy(config: Mapping[str, Any]) -> Iterator[ConfigError]:
-    if not isinstance(config.get("callbacks"), Mapping) or not isinstance(config.get("trainer"), Mapping):
-        return
     try:
         policy_of(config)
     except ConfigError as fault:

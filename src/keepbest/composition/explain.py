@@ -11,7 +11,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from keepbest.errors import ConfigError, did_you_mean
 
-COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException)
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, ValueError)
+"""What composing may raise; a ValueError is how Hydra refuses a group's option that is not a text."""
 
 
 def explain_composition(error: Exception, conf_dirs: list[Path]) -> ConfigError:
@@ -50,13 +51,14 @@ def _not_composed(error: ConfigCompositionException, conf_dirs: list[Path]) -> C
         return ConfigError(f"there is no such group; there are {', '.join(groups)}", key=key, remedy=hint)
     if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig) and cause.key:
         return _unknown_key(str(key or cause.full_key), str(cause.key), cause.parent_node)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return ConfigError(". ".join(lines).rstrip("."))
+    lines = [line.strip().rstrip(".") for line in text.splitlines() if line.strip()]
+    return ConfigError(". ".join(lines))
 
 
 def _unknown_key(key: str, name: str, parent: DictConfig) -> ConfigError:
     choices = sorted(str(choice) for choice in parent if not str(choice).startswith("_"))
-    where = key.rpartition(".")[0] or "the config"
+    parts = key.split(".")
+    where = ".".join(parts[: parts.index(name)] if name in parts else parts[:-1]) or "the config"
     return ConfigError(
         f"{where} has no key {name!r}, it has {', '.join(choices) or 'none'}",
         key=key,

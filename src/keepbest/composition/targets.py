@@ -9,8 +9,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import typeguard
-
+from keepbest.composition.annotations import admits, annotations_of, show
 from keepbest.errors import ConfigError, did_you_mean
 
 Parameters = Mapping[str, inspect.Parameter]
@@ -33,19 +32,22 @@ def check_targets(node: Any, key: str, *, given: tuple[str, ...] = ()) -> None:
     if isinstance(node, Mapping):
         if "_target_" in node:
             _check_call(node, key, given)
-        for name, item in node.items():
-            check_targets(item, f"{key}.{name}")
+        if node.get("_recursive_", True):  # else the target makes what is nested in it, with arguments of its own
+            for name, item in node.items():
+                check_targets(item, f"{key}.{name}")
     elif isinstance(node, list):
         for index, item in enumerate(node):
             check_targets(item, f"{key}[{index}]")
 
 
-def locate(path: str, key: str) -> Callable[..., Any]:
+def locate(path: object, key: str) -> Callable[..., Any]:
     """Return the class or function that a dotted path names, importing its module.
 
     Raises:
         ConfigError: when there is no such thing, with a near-miss suggestion where there is one.
     """
+    if not isinstance(path, str) or not path:
+        raise ConfigError("it must be the dotted path of a class or a function", key=f"{key}._target_", received=path)
     module, missing = _import_longest(path, key)
     found: Any = module
     for name in missing:
@@ -82,11 +84,11 @@ def _import_module(name: str, path: str, key: str) -> Any:
             received=path,
             remedy=f"Install it, or run the command in the directory that holds {name}.py",
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a user's module may raise anything while it is imported
         raise _broken_module(name, key, path, error) from error
 
 
-def _broken_module(name: str, key: str, path: str, error: Exception) -> ConfigError:
+def _broken_module(name: str, key: str, path: str, error: BaseException) -> ConfigError:
     return ConfigError(f"importing {name} raised {type(error).__name__}: {error}", key=f"{key}._target_", received=path)
 
 
@@ -100,10 +102,11 @@ def _check_call(node: Mapping[str, Any], key: str, given: tuple[str, ...]) -> No
     _refuse_unknown(target, parameters, arguments, key)
     if not node.get("_partial_") and not node.get("_args_"):
         _refuse_missing(target, parameters, {*arguments, *given}, key)
-    hints = _hints(target)
+    annotations = annotations_of(target)
     for name, value in arguments.items():
-        if name in hints and not _admits(hints[name], value):
-            raise ConfigError(f"{_name(target)} wants {_show(hints[name])}", key=f"{key}.{name}", received=value)
+        if name in annotations and not admits(annotations[name], value):
+            wanted = show(annotations[name])
+            raise ConfigError(f"{_name(target)} wants {wanted}", key=f"{key}.{name}", received=value)
 
 
 def _refuse_unknown(target: Any, parameters: Parameters, arguments: Mapping[str, Any], key: str) -> None:
@@ -133,32 +136,5 @@ def _by_name(parameters: Parameters) -> list[str]:
     return [parameter.name for parameter in parameters.values() if parameter.kind in kinds]
 
 
-def _hints(target: Callable[..., Any]) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
-    except Exception:  # noqa: BLE001 - annotations may name what only a type checker imports
-        return {}
-
-
-def _admits(hint: Any, value: Any) -> bool:
-    """Return whether a plain value fits an annotation. What holds nodes still to be made is not looked at."""
-    if isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(item, Mapping) for item in value)):
-        return True
-    try:
-        typeguard.check_type(
-            tuple(value) if isinstance(value, list) and "tuple" in str(hint).lower() else value,
-            hint,
-            forward_ref_policy=typeguard.ForwardRefPolicy.IGNORE,
-            collection_check_strategy=typeguard.CollectionCheckStrategy.ALL_ITEMS,
-        )
-    except typeguard.TypeCheckError:
-        return False
-    return True
-
-
 def _name(thing: Any) -> str:
     return str(getattr(thing, "__qualname__", getattr(thing, "__name__", thing)))
-
-
-def _show(hint: Any) -> str:
-    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "").replace("NoneType", "None")

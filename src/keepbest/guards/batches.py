@@ -21,6 +21,8 @@ class ValidationGuard(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look before the first training step."""
+        if trainer.enable_validation and trainer.val_dataloaders is None:
+            return  # no sanity check, and no validation in the first epoch: Lightning has not looked at the loader yet
         keepers = [callback for callback in trainer.checkpoint_callbacks if getattr(callback, "monitor", None)]
         if (keepers or trainer.early_stopping_callback) and sum(trainer.num_val_batches) == 0:
             raise DataError(

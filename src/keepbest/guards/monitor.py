@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lightning.pytorch.callbacks import Callback
 
+from keepbest.callbacks.logged_metrics import Metrics, changed
 from keepbest.errors import MonitorError
 
 if TYPE_CHECKING:
@@ -22,11 +23,17 @@ class MonitorGuard(Callback):
     def __init__(self, monitor: str) -> None:
         self.monitor = monitor
         self._seen = False
+        self._before: Metrics = {}
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note what was logged before: without a sanity check, training has logged already."""
+        self._before = dict(trainer.callback_metrics)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare the names that the first validation logged with the one that is needed."""
         if self._seen:
             return
-        if self.monitor not in trainer.callback_metrics:
-            raise MonitorError(self.monitor, trainer.callback_metrics)
+        logged = changed(trainer.callback_metrics, self._before)
+        if self.monitor not in logged:
+            raise MonitorError(self.monitor, logged)
         self._seen = True

@@ -112,7 +112,7 @@ class Run:
         from keepbest.checkpoints.loading import load_checkpoint
         from keepbest.composition.build import build_model
 
-        checkpoint = load_checkpoint(self.best_model_path, sha256=None, device=device)
+        checkpoint = load_checkpoint(self.best_model_path, sha256=None)
         learnt = checkpoint.get("hyper_parameters") or {}
         node = {name: learnt.get(name) if value is None else value for name, value in self.config["model"].items()}
         model = build_model(node)

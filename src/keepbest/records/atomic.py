@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,14 +19,12 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     The bytes go to a temporary file in the same directory (a rename is atomic within one file system only), are
     flushed to the disk, and the rename itself is flushed with the directory. The file's permissions follow the umask.
     """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL_SUFFIX)
-    partial = Path(name)
+    partial = path.parent / f".{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}"
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with partial.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        partial.chmod(0o666 & ~_umask())
         partial.replace(path)
     except BaseException:
         with suppress(OSError):
@@ -39,12 +37,6 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` in UTF-8 as the whole of `path`, atomically."""
     with replacing(path) as file:
         file.write(text.encode())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _flush_directory(directory: Path) -> None:

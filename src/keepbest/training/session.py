@@ -73,7 +73,7 @@ def prepare(config: PlainConfig, job_dir: Path, *, writes: bool) -> Session:
     checkpoint_io = DurableCheckpointIO()
     trainer = build_trainer(
         _with_bar_for_people(config["trainer"]),
-        watching + build_callbacks(config["callbacks"], job_dir),
+        watching + build_callbacks(config.get("callbacks"), job_dir),
         build_loggers(config.get("logger"), job_dir),
         checkpoint_io,
         job_dir,
