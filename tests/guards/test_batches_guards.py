@@ -103,6 +103,7 @@ def test_a_fit_without_a_training_batch_is_refused(counting: Make, make_trainer:
 
 
 def test_a_fit_with_training_batches_passes(counting: Make, make_trainer: Make) -> None:
-    trainer = make_trainer(max_epochs=1)
-    trainer.fit(counting())
+    trainer, module = make_trainer(max_epochs=1), counting()
+    trainer.fit(module)
     require_training(trainer)
+    assert module.steps > 0

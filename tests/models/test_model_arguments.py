@@ -82,4 +82,6 @@ def test_a_data_module_that_knows_nothing_of_keepbest_is_taken_on_trust(classifi
 
     data = Foreign()
     data.task = task
-    make_trainer().fit(classification.make_sized(), datamodule=data)
+    trainer = make_trainer()
+    trainer.fit(classification.make_sized(), datamodule=data)
+    assert trainer.global_step > 0
