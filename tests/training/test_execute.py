@@ -110,6 +110,7 @@ def test_a_pair_that_makes_no_sense_is_refused_with_what_would(model, data, suit
         ["model/scheduler=plateau"],
         ["data.num_workers=1"],
         ["logger=csv"],
+        ["logger=tensorboard"],
         ["trainer.num_sanity_val_steps=0"],
     ],
     ids=",".join,
