@@ -20,7 +20,8 @@ def check(config: Mapping[str, Any]) -> None:
         ConfigError: with every fault that was found.
     """
     # a mode that is wrong in the objective is wrong in the policy too: what rests on the objective comes second
-    faults = [fault for look in _LOOKS for fault in look(config)] or list(_look_at_policy(config))
+    faults = [fault for look in _LOOKS for fault in look(config)]
+    faults = faults or [*_look_at_policy(config), *_look_at_watchers(config), *_look_at_limits(config)]
     if faults:
         raise faults[0] if len(faults) == 1 else ConfigErrors(faults)
 
@@ -105,6 +106,51 @@ def _look_at_policy(config: Mapping[str, Any]) -> Iterator[ConfigError]:
         policy_of(config)
     except ConfigError as fault:
         yield ConfigError(fault.rule, key="callbacks.early_stopping", received=fault.received, remedy=fault.remedy)
+
+
+def _look_at_watchers(config: Mapping[str, Any]) -> Iterator[ConfigError]:
+    """What stops and what keeps must follow the objective, or the record would speak of something else."""
+    objective, callbacks = config["objective"], config.get("callbacks") or {}
+    for name in ("early_stopping", "model_checkpoint"):
+        node = callbacks.get(name) or {}
+        if "monitor" not in node:
+            continue
+        for key, value in {"monitor": node["monitor"], "mode": node.get("mode", "min")}.items():  # Lightning's default
+            if value != objective[key]:
+                yield ConfigError(
+                    f"it must follow the objective's {key}, which is {objective[key]!r}",
+                    key=f"callbacks.{name}.{key}",
+                    received=value,
+                    remedy=f"Change it with objective.{key}=...",
+                )
+    keeper = callbacks.get("model_checkpoint") or {}
+    one_name = "{" not in str(keeper.get("filename")) and not keeper.get("enable_version_counter", True)
+    if keeper.get("save_top_k", 1) != 1 and one_name:
+        yield ConfigError(
+            "several checkpoints cannot share one file name",
+            key="callbacks.model_checkpoint.save_top_k",
+            received=keeper["save_top_k"],
+            remedy="Add callbacks.model_checkpoint.filename='best-{epoch}-{step}' in quotes",
+        )
+
+
+def _look_at_limits(config: Mapping[str, Any]) -> Iterator[ConfigError]:
+    """Settings of the trainer under which nothing is trained or nothing is ever checked."""
+    trainer = config["trainer"]
+    if trainer.get("fast_dev_run"):
+        yield ConfigError(
+            "it switches off stopping and keeping", key="trainer.fast_dev_run", received=trainer["fast_dev_run"],
+            remedy="Use debug=quick, which runs everything once",
+        )  # fmt: skip
+    epochs, every = trainer.get("max_epochs"), trainer.get("check_val_every_n_epoch")
+    if epochs == 0:
+        yield ConfigError("it must be at least 1, or -1 for no limit", key="trainer.max_epochs", received=epochs)
+    elif isinstance(epochs, int) and isinstance(every, int) and 0 < epochs < every:
+        yield ConfigError(
+            f"validation must come at least once in the {epochs} epochs of trainer.max_epochs",
+            key="trainer.check_val_every_n_epoch",
+            received=every,
+        )
 
 
 _LOOKS: tuple[Callable[[Mapping[str, Any]], Iterator[ConfigError]], ...] = (

@@ -23,8 +23,7 @@ class ValidationGuard(Callback):
         """Look before the first training step."""
         if trainer.enable_validation and trainer.val_dataloaders is None:
             return  # no sanity check, and no validation in the first epoch: Lightning has not looked at the loader yet
-        keepers = [callback for callback in trainer.checkpoint_callbacks if getattr(callback, "monitor", None)]
-        if (keepers or trainer.early_stopping_callback) and sum(trainer.num_val_batches) == 0:
+        if _watched(trainer) and sum(trainer.num_val_batches) == 0:
             raise DataError(
                 "validation has no batches, so there is nothing to stop by and no best to keep: its dataset is empty, "
                 f"or val_dataloader, validation_step or limit_val_batches is missing or zero. {_REMEDY}."
@@ -40,6 +39,24 @@ def telling_empty_data() -> Iterator[None]:
         if "num_samples should be a positive integer" in str(error):
             raise DataError(f"the training data is empty: its dataset has no samples. {_REMEDY}.") from error
         raise
+
+
+def require_checks(trainer: Trainer, checks: int) -> None:
+    """Refuse a fit that ended before the objective was ever checked, where something stops or keeps by it.
+
+    Raises:
+        DataError: when it was not.
+    """
+    if not checks and _watched(trainer):
+        raise DataError(
+            "the training ended before its first validation, so there is no best model. Train longer "
+            "(trainer.max_steps, trainer.max_time), or validate earlier (trainer.val_check_interval)."
+        )
+
+
+def _watched(trainer: Trainer) -> bool:
+    keepers = [callback for callback in trainer.checkpoint_callbacks if getattr(callback, "monitor", None)]
+    return bool(keepers or trainer.early_stopping_callback)
 
 
 def require_training(trainer: Trainer) -> None:

@@ -118,7 +118,7 @@ class Run:
         model = build_model(node)
         model.configure_model()
         model.on_load_checkpoint(checkpoint)
-        model.load_state_dict(checkpoint["state_dict"])
+        model.load_state_dict(checkpoint["state_dict"], assign=True)  # keeps the precision that was trained in
         return model.to(device).eval()
 
     def datamodule(self) -> LightningDataModule:

@@ -30,7 +30,8 @@ def describe_stop(trainer: Trainer, history: History) -> Stopping:
     state = history.policy_state
     return Stopping(
         policy=state.policy.as_dict() if state else None,
-        stopped_epoch=stopper.stopped_epoch if stopper else None,
+        # not Lightning's stopped_epoch: before min_epochs that is where the stop was first asked for
+        stopped_epoch=history.checks[-1].epoch if stopper and history.checks else None,
         checks=len(history.checks),
         reason=reason.value if reason else None,
         message=stopper.stopping_reason_message if stopper else None,
@@ -45,10 +46,11 @@ def describe_policy_best(history: History) -> PolicyBest | None:
     return PolicyBest(epoch=state.best_epoch, score=state.best)
 
 
-def status_of(history: History) -> RunStatus:
-    """Return `diverged` when the metric was never finite or ended on a non-finite value, else `completed`."""
-    finite = [math.isfinite(check.value) for check in history.checks]
-    return RunStatus.DIVERGED if finite and not finite[-1] else RunStatus.COMPLETED
+def status_of(history: History, stopping: Stopping | None) -> RunStatus:
+    """Return `diverged` when the metric ended on a non-finite value or beyond the divergence threshold."""
+    non_finite = bool(history.checks) and not math.isfinite(history.checks[-1].value)
+    beyond = stopping is not None and stopping.reason == StopReason.DIVERGED.value
+    return RunStatus.DIVERGED if non_finite or beyond else RunStatus.COMPLETED
 
 
 def _reason(trainer: Trainer, early_stopping: EarlyStopping | None) -> StopReason | None:

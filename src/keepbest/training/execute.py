@@ -67,16 +67,22 @@ def _run(job_dir: Path, record: RunningRecord) -> None:
     _test(session, record)
     if record.writes:
         _draw(session, record, job_dir)
-    record.finish(status_of(session.history))
+    record.finish(status_of(session.history, record.value.stopping))
 
 
 def _fit(session: Session, record: RunningRecord) -> None:
-    from keepbest.guards.batches import require_training, telling_empty_data
+    from keepbest.guards.batches import require_checks, require_training, telling_empty_data
     from keepbest.training.ending import describe_policy_best, describe_stop
 
-    with telling_empty_data():
-        session.trainer.fit(session.model, datamodule=session.datamodule)
+    try:
+        with telling_empty_data():
+            session.trainer.fit(session.model, datamodule=session.datamodule)
+    except RuntimeError as error:
+        if "Early stopping conditioned on metric" in str(error):  # Lightning's words for a check that has no value
+            require_checks(session.trainer, len(session.history.checks))
+        raise
     require_training(session.trainer)
+    require_checks(session.trainer, len(session.history.checks))
     record.note_epochs(session.trainer.current_epoch)
     record.note(
         stopping=describe_stop(session.trainer, session.history), policy_best=describe_policy_best(session.history)
@@ -89,7 +95,7 @@ def _test(session: Session, record: RunningRecord) -> None:
 
     if is_overridden("test_step", session.model) and is_overridden("test_dataloader", session.datamodule):
         results = session.trainer.test(session.model, datamodule=session.datamodule, verbose=False)
-        record.note(test={name: value for result in results for name, value in result.items()})
+        record.note(test={name: value for result in results for name, value in result.items()} or None)
 
 
 def _draw(session: Session, record: RunningRecord, job_dir: Path) -> None:
