@@ -70,7 +70,8 @@ class VerificationError(KeepbestError):
         super().__init__(
             f"the restored best weights must reproduce their recorded {monitor} within {tolerance:g}, "
             f"recorded {recorded!r}, measured {measured!r}. "
-            "Make validation deterministic (no sampling, no random augmentation, dropout off in eval mode), "
+            "Make validation deterministic (no shuffling, no sampling, no random augmentation, the same split at every "
+            "setup, dropout off in eval mode), "
             "or state how much may differ with verification.tolerance=..."
         )
 

@@ -64,6 +64,20 @@ WRONG = {
     "argument out of range": (["train", "data.batch_size=0"], "batch_size must be an integer of at least 1, got 0"),
     "trainer's argument": (["train", "trainer.max_epochs=-7"], r"trainer: it cannot be made: .*max_epochs"),
     "device that is not there": (["train", "trainer=gpu"], "trainer: it cannot be made: .*gpu backend"),
+    "keeper against the objective": (
+        ["train", "callbacks.model_checkpoint.monitor=val_acc"],
+        r"must follow the objective's monitor, which is 'val_loss', got 'val_acc'",
+    ),
+    "stopping against the objective": (
+        ["train", "callbacks.early_stopping.mode=max"],
+        r"must follow the objective's mode, which is 'min', got 'max'",
+    ),
+    "no epoch": (["train", "trainer.max_epochs=0"], r"trainer\.max_epochs: it must be at least 1"),
+    "no validation": (
+        ["train", "trainer.max_epochs=3", "trainer.check_val_every_n_epoch=5"],
+        "validation must come at least once in the 3 epochs",
+    ),
+    "nothing kept": (["train", "+trainer.fast_dev_run=true"], "Use debug=quick"),
     "unknown command": (["trian"], r"there is no command 'trian'. Did you mean 'train'\?"),
 }
 
@@ -158,6 +172,10 @@ def test_from_python_it_returns_the_run_or_raises(tmp_path):
     assert run.directory.parent == tmp_path / "outputs" / "runs"
     with pytest.raises(ConfigError, match="Did you mean 'mlp'"):
         keepbest.train(["model=mpl"])
+    with pytest.raises(ConfigError, match="takes a list of overrides, without flags"):
+        keepbest.train("model=cnn")
+    with pytest.raises(ConfigError, match="takes a list of overrides, without flags"):
+        keepbest.train(["-m", "seed=1,2"])
 
 
 def test_launches_in_the_same_second_get_different_directories(tmp_path):
@@ -171,10 +189,45 @@ def test_launches_in_the_same_second_get_different_directories(tmp_path):
 def test_a_directory_that_holds_a_run_is_not_trained_into(tmp_path, capfd):
     command = ["train", "trainer=cpu", "debug=quick", "hydra.run.dir=run"]
     assert main(command) == 0
-    before = {path: path.read_bytes() for path in (tmp_path / "run").glob("*.*") if path.is_file()}
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert tmp_path / "run" / ".hydra" / "overrides.yaml" in before
     assert main([*command, "seed=5"]) == 2
     assert "a directory holds one run" in capfd.readouterr().err
-    assert {path: path.read_bytes() for path in (tmp_path / "run").glob("*.*") if path.is_file()} == before
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+
+
+def test_a_refused_launch_leaves_a_directory_of_the_users_alone(tmp_path):
+    (tmp_path / "mine").mkdir()
+    assert main(["train", "seed=-1", "hydra.run.dir=mine"]) == 2
+    assert (tmp_path / "mine").is_dir()
+
+
+def test_flags_may_stand_behind_the_overrides(tmp_path):
+    assert main(["train", "trainer=cpu", "debug=quick", "-m", "seed=1,2"]) == 0
+    (sweep,) = (tmp_path / "outputs" / "sweeps").iterdir()
+    assert sorted(path.parent.name for path in sweep.glob("*/run.json")) == ["0", "1"]
+
+
+def test_a_reader_that_leaves_early_does_not_disturb_the_run(tmp_path):
+    command = f"{sys.executable} -m keepbest train trainer=cpu trainer.max_epochs=2 | head -1"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert json.loads((tmp_path / "outputs" / "latest" / "run.json").read_text())["status"] == "completed"
+
+
+def test_a_worker_that_vanishes_fails_the_command_and_its_record(keepbest, tmp_path):
+    (tmp_path / "vanishing.py").write_text(
+        "import os\n"
+        "from lightning.pytorch import Callback\n"
+        "class Vanish(Callback):\n"
+        "    def on_train_epoch_end(self, trainer, module):\n"
+        "        os._exit(0)\n"
+    )
+    done = keepbest(["train", "trainer=ddp_cpu", "+callbacks.vanish._target_=vanishing.Vanish"], tmp_path)
+    assert done.returncode == 1
+    (run_dir,) = (tmp_path / "outputs" / "runs").iterdir()
+    record = json.loads((run_dir / "run.json").read_text())
+    assert (record["status"], record["error"]["type"]) == ("failed", "WorkerError")
 
 
 def test_two_gloo_ranks_train_verify_and_leave_one_record(keepbest, tmp_path):

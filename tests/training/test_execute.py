@@ -4,12 +4,22 @@ import dataclasses
 import gzip
 import json
 import struct
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from keepbest.errors import ConfigError, DataError, MonitorError, VerificationError
+from keepbest.errors import (
+    ConfigError,
+    DataError,
+    IntegrityError,
+    KeepbestError,
+    MonitorError,
+    RecordError,
+    VerificationError,
+)
+from keepbest.records.metrics_table import read_metrics
 
 
 def weights(job_dir, name="best"):
@@ -116,9 +126,13 @@ def test_a_pair_that_makes_no_sense_is_refused_with_what_would(model, data, suit
     ids=",".join,
 )
 def test_plain_overrides_keep_the_promise_of_verified_weights(overrides, run_job):
-    _, record = run_job("trainer.max_epochs=4", *overrides)
+    job_dir, record = run_job("trainer.max_epochs=4", *overrides)
     assert record.status.value == "completed"
     assert record.verified.exact
+    series = pd.DataFrame(read_metrics(job_dir / "metrics.csv"))[[record.objective.monitor, "epoch", "step"]].dropna()
+    values = series[record.objective.monitor]
+    best = series.loc[values.idxmin() if record.objective.mode == "min" else values.idxmax()]
+    assert tuple(best) == (record.best_model_score, record.best_epoch, record.best_step)
 
 
 def test_weights_only_keeps_the_weights_and_nothing_else(run_job):
@@ -152,7 +166,6 @@ def test_without_early_stopping_max_epochs_ends_the_run_and_nothing_is_called_st
         (["trainer.max_steps=30"], "max_steps"),
         (["trainer.max_time=00:00:00:01", "trainer.max_epochs=-1", "callbacks/early_stopping=off"], "max_time"),
         (["callbacks.early_stopping.stopping_threshold=1.0"], "threshold_reached"),
-        (["callbacks.early_stopping.divergence_threshold=0.1"], "diverged"),
     ],
 )
 def test_the_reason_of_the_end_is_told(overrides, reason, run_job):
@@ -176,14 +189,17 @@ from torch.utils.data import DataLoader, TensorDataset
 class Scripted(LightningModule):
     '''Logs a given series of values as val_loss, one for each validation after the sanity check.'''
 
-    def __init__(self, values=(3.0, 2.0, 1.0), noise=0.0, fail_in_epoch=None):
+    def __init__(self, values=(3.0, 2.0, 1.0), noise=0.0, fail_in_epoch=None, exit_in_epoch=None, extra=None):
         super().__init__()
+        self.exit_in_epoch, self.extra = exit_in_epoch, extra
         self.layer = torch.nn.Linear(1, 1)
         self.values, self.noise, self.fail_in_epoch, self.at = list(values), noise, fail_in_epoch, {}
 
     def training_step(self, batch):
         if self.current_epoch == self.fail_in_epoch:
             raise RuntimeError("the user's own code broke")
+        if self.current_epoch == self.exit_in_epoch:
+            raise SystemExit(0)
         return self.layer(batch[0]).sum() * 0 + self.layer.weight.sum() * 1e-3
 
     def key(self):
@@ -204,9 +220,16 @@ class Scripted(LightningModule):
 
     def on_save_checkpoint(self, checkpoint):
         checkpoint["at"] = dict(self.at)
+        if self.extra:
+            checkpoint["extra"] = torch.nn.Linear(1, 1)
 
     def on_load_checkpoint(self, checkpoint):
         self.at = dict(checkpoint["at"])
+
+
+class TwoSets(Scripted):
+    def validation_step(self, batch, batch_idx, dataloader_idx=0):
+        super().validation_step(batch)
 
 
 class Unlogged(Scripted):
@@ -227,6 +250,11 @@ class Numbers(LightningDataModule):
 
     def val_dataloader(self):
         return self.loader("val")
+
+
+class TwoValidationSets(Numbers):
+    def val_dataloader(self):
+        return [self.loader("val"), self.loader("val")]
 """
 
 
@@ -310,3 +338,143 @@ def test_a_metric_that_is_never_logged_is_found_before_the_first_training_step(s
 def test_empty_data_is_an_error_that_says_so(sizes, message, scripted):
     with pytest.raises(DataError, match=message):
         scripted(*sizes)
+
+
+def test_of_equal_scores_the_first_is_best_and_epoch_and_step_are_its_own(scripted):
+    job_dir, record = scripted("+model.values=[2.0,1.0,1.0]")
+    import torch
+
+    kept = torch.load(job_dir / "checkpoints" / "best.ckpt", weights_only=True)
+    assert (record.best_epoch, record.best_step) == (kept["epoch"], kept["global_step"]) == (1, 4)
+
+
+def test_several_kept_checkpoints_need_names_of_their_own_and_the_best_of_them_is_recorded(scripted):
+    with pytest.raises(ConfigError, match="several checkpoints cannot share one file name, got 2"):
+        scripted("callbacks.model_checkpoint.save_top_k=2", name="refused")
+    names = "callbacks.model_checkpoint.filename='best-{epoch}'"
+    _, record = scripted("+model.values=[2.0,1.0,3.0]", "callbacks.model_checkpoint.save_top_k=2", names)
+    assert (record.best_epoch, record.best_model_path) == (1, "checkpoints/best-1.ckpt")
+
+
+def test_a_keeper_that_skips_the_optimum_is_an_error(scripted):
+    with pytest.raises(KeepbestError, match=r"must keep the best check, val_loss 1\.0 of epoch 0, it kept 2\.0"):
+        scripted("+model.values=[1.0,2.0,3.0]", "+callbacks.model_checkpoint.every_n_epochs=2")
+
+
+def test_a_value_beyond_the_divergence_threshold_is_diverged(scripted):
+    _, record = scripted("+model.values=[3.0,2.0,9.0]", "callbacks.early_stopping.divergence_threshold=5")
+    assert (record.status.value, record.stopping.reason, record.best_epoch) == ("diverged", "diverged", 1)
+
+
+def test_the_stopped_epoch_is_where_the_training_ended(scripted):
+    patient = ["callbacks.early_stopping.patience=1", "trainer.min_epochs=3", "trainer.max_epochs=5"]
+    _, record = scripted("+model.values=[1.0,2.0,3.0,4.0,5.0]", *patient)
+    assert (record.stopping.stopped_epoch, record.timing.epochs_trained) == (2, 3)
+
+
+def test_a_training_that_ends_before_its_first_validation_is_an_error(run_job):
+    with pytest.raises(DataError, match="the training ended before its first validation"):
+        run_job("trainer.max_steps=3")
+
+
+def test_a_user_who_exits_does_not_end_the_command_with_success(scripted, tmp_path):
+    with pytest.raises(KeepbestError, match=r"the training called sys\.exit\(0\)"):
+        scripted("+model.exit_in_epoch=1")
+    record = saved(tmp_path / "job")
+    assert record["status"] == "failed"
+    assert (record["best_epoch"], record["timing"]["epochs_trained"]) == (0, 1)
+
+
+def test_the_best_so_far_of_a_failed_run_opens(scripted, tmp_path):
+    import keepbest
+
+    with pytest.raises(RuntimeError, match="the user's own code broke"):
+        scripted("+model.fail_in_epoch=2")
+    run = keepbest.open_run(tmp_path / "job")
+    assert (run.record["status"], run.record["best_epoch"]) == ("failed", 1)
+    assert run.load_model().at
+
+
+def test_the_loaded_model_has_the_precision_that_was_trained_in(run_job):
+    import torch
+
+    import keepbest
+
+    job_dir, _ = run_job("trainer.max_epochs=1", "trainer.precision=64-true")
+    loaded, kept = keepbest.open_run(job_dir).load_model().state_dict(), weights(job_dir)
+    assert all(loaded[name].dtype == torch.float64 for name in kept)
+    assert same(loaded, kept)
+
+
+def test_one_of_several_validation_sets_can_be_the_objective(scripted):
+    _, record = scripted(
+        "data._target_=scripted.TwoValidationSets", "objective.monitor=val_loss/dataloader_idx_1", module="TwoSets"
+    )
+    assert record.verified.exact
+
+
+def test_a_checkpoint_that_no_safe_load_accepts_is_refused_when_it_is_first_written(scripted, tmp_path):
+    with pytest.raises(KeepbestError, match=r"only tensors and plain containers.*torch\.nn\.modules\.linear\.Linear"):
+        scripted("+model.extra=true")
+    assert saved(tmp_path / "job")["timing"]["epochs_trained"] in (None, 1)
+
+
+def test_no_test_batch_is_no_test(run_job):
+    _, record = run_job("trainer.max_epochs=1", "trainer.limit_test_batches=0")
+    assert record.test is None
+
+
+def test_a_job_runs_once(scripted):
+    from keepbest.training.execute import execute
+
+    job_dir, _ = scripted()
+    before = (job_dir / "run.json").read_bytes()
+    with pytest.raises(RecordError, match=r"a job runs once.*is completed already"):
+        execute(job_dir)
+    assert (job_dir / "run.json").read_bytes() == before
+
+
+def test_of_several_launches_into_one_directory_one_gets_it(compose_config, tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from keepbest.training.job import create_job
+
+    config = compose_config(["trainer=cpu"])
+
+    def attempt(number):
+        try:
+            create_job(tmp_path / "job", str(number), config)
+        except ConfigError:
+            return None
+        return str(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        winners = [number for number in pool.map(attempt, range(8)) if number is not None]
+    assert winners == [saved(tmp_path / "job")["id"]]
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        "{_target_: pandas.read_pickle, filepath_or_buffer: payload}",
+        "{_target_: keepbest.models.MLPClassifier, optimizer: {_target_: subprocess.Popen, args: [touch, hit]}}",
+        "{_target_: keepbest.models.MLPClassifier, scheduler: [{_target_: os.system, command: touch hit}]}",
+        "{_target_: collections.OrderedDict}",
+    ],
+)
+def test_opening_a_run_calls_nothing_but_classes_of_models(node, scripted, monkeypatch, tmp_path):
+    import pickle
+
+    import keepbest
+
+    class Payload:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "hit",)
+
+    monkeypatch.chdir(tmp_path)
+    Path("payload").write_bytes(pickle.dumps(Payload()))
+    job_dir, _ = scripted()
+    (job_dir / "config.yaml").write_text(f"model: {node}\n")
+    with pytest.raises((ConfigError, IntegrityError), match="it must be a class"):
+        keepbest.open_run(job_dir).load_model()
+    assert not (tmp_path / "hit").exists()

@@ -33,12 +33,14 @@ class DurableCheckpointIO(TorchCheckpointIO):
     def __init__(self) -> None:
         super().__init__()
         self.sha256: dict[Path, str] = {}
+        self._checked = False
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Write a checkpoint; a path with a scheme, such as `s3://...`, is left to Lightning.
 
         Raises:
-            KeepbestError: when the disk is full or the directory cannot be written, naming both.
+            KeepbestError: when the disk is full or the directory cannot be written, naming both; when the checkpoint
+                holds what no safe load accepts.
         """
         checkpoint = _with_plain_hyperparameters(checkpoint)
         if "://" in str(path):
@@ -56,6 +58,9 @@ class DurableCheckpointIO(TorchCheckpointIO):
                 raise
             raise KeepbestError(_why_not_written(target, cause)) from error
         self.sha256[target] = writer.hexdigest()
+        if not self._checked:
+            _require_safe(target)
+            self._checked = True
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Remove a checkpoint."""
@@ -67,6 +72,16 @@ def _with_plain_hyperparameters(checkpoint: dict[str, Any]) -> dict[str, Any]:
     plain = {key: plain_hyperparameters(checkpoint[key]) for key in _HYPERPARAMETERS if key in checkpoint}
     # the type of an OmegaConf container would be a class in the file, which a safe load refuses
     return {key: value for key, value in checkpoint.items() if key not in _THEIR_TYPES} | plain
+
+
+def _require_safe(path: Path) -> None:
+    """Refuse a checkpoint that a safe load would refuse, after the first check and not after the whole training."""
+    unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    if unsafe:
+        raise KeepbestError(
+            "a checkpoint must hold only tensors and plain containers, what on_save_checkpoint, a state_dict or a "
+            f"callback adds needs {', '.join(sorted(unsafe))}. Store it as tensors, numbers, texts, lists and dicts."
+        )
 
 
 def _why_not_written(target: Path, error: OSError) -> str:

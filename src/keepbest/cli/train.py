@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from keepbest.composition.build import check_all_targets
+from keepbest.composition.checks import check
 from keepbest.composition.explain import COMPOSITION_ERRORS, explain_composition
 from keepbest.composition.resolved import PlainConfig, resolve
 from keepbest.composition.search_path import USER_CONF, conf_dir, user_conf_first
@@ -23,12 +24,18 @@ from keepbest.errors import ConfigError, KeepbestError
 from keepbest.records.locations import new_id, point_latest
 from keepbest.records.run_record import RunRecord
 from keepbest.training.job import create_job
-from keepbest.training.launch import launch
+from keepbest.training.launch import fits_one_process, launch
 from keepbest.training.reporting import FULL_ERROR, exit_status_of, exit_status_of_error, explain_failure
 from keepbest.training.worker_process import WorkerError
 
 if TYPE_CHECKING:
     from keepbest.reading.run import Run
+
+
+_FLAGS_WITH_VALUE = frozenset(
+    ("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--info",
+     "-i", "--experimental-rerun")
+)  # fmt: skip
 
 
 class TrainCommand:
@@ -43,6 +50,7 @@ class TrainCommand:
         self.runs: list[tuple[Path, RunRecord]] = []
         self.failures: list[Exception] = []
         self._refused: KeepbestError | None = None
+        self._launch_id = new_id()
         self._full_error = os.environ.get(FULL_ERROR)
 
     @property
@@ -57,7 +65,7 @@ class TrainCommand:
         Raises:
             KeepbestError: for a config that cannot work, before anything is trained.
         """
-        OmegaConf.register_new_resolver("launch_id", new_id, use_cache=True, replace=True)
+        OmegaConf.register_new_resolver("launch_id", lambda: self._launch_id, replace=True)
         app = hydra.main(config_path=str(conf_dir()), config_name="train", version_base="1.3")(self._run_job)
         try:
             with _command_line(overrides), user_conf_first(), _full_error("1"):
@@ -80,7 +88,7 @@ class TrainCommand:
         context = HydraConfig.get()
         job_dir, alone = Path(context.runtime.output_dir), context.mode == RunMode.RUN
         try:
-            config = _create_job(composed, job_dir, alone)
+            config = self._create_job(composed, job_dir, alone)
         except KeepbestError as error:
             if not alone:
                 raise
@@ -97,6 +105,22 @@ class TrainCommand:
             return None
         self._show(job_dir, record)
         return record.best_model_score
+
+    def _create_job(self, composed: DictConfig, job_dir: Path, alone: bool) -> PlainConfig:
+        try:
+            config = resolve(composed)
+            check(config)
+            if fits_one_process(config["trainer"]):  # a worker imports the targets, and checks them, on its own
+                check_all_targets(config)
+            create_job(job_dir, job_dir.name if alone else f"{job_dir.parent.name}/{job_dir.name}", config)
+        except ConfigError:
+            if self._launch_id in str(job_dir):  # Hydra made it for this launch, and it is empty
+                with suppress(OSError):
+                    job_dir.rmdir()
+            raise
+        _write_hydra_files(composed, job_dir)
+        point_latest(job_dir)
+        return config
 
     def _tell(self, error: Exception, job_dir: Path) -> None:
         self.failures.append(error)
@@ -124,7 +148,7 @@ def main(overrides: Sequence[str]) -> int:
         return 130
     except BrokenPipeError:  # whoever read the output, such as `head`, has left
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
-        return 1
+        return command.exit_status
     except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one message
         if command.failures:  # a job of a multirun, whose error was told when it happened
             return command.exit_status
@@ -144,24 +168,27 @@ def train(overrides: Sequence[str] = ()) -> Run:
     """
     from keepbest.reading.run import open_run
 
+    if isinstance(overrides, str) or any(override.startswith("-") for override in overrides):
+        raise ConfigError(
+            "keepbest.train takes a list of overrides, without flags",
+            received=overrides,
+            remedy='Write it as ["model=cnn", "seed=1"]',
+        )
     command = TrainCommand()
     command(overrides)
     if command.failures:
         raise command.failures[0]
-    if len(command.runs) != 1:
-        raise ConfigError("keepbest.train runs one experiment", received=list(overrides), remedy="Leave out flags")
     return open_run(command.runs[0][0])
 
 
-def _create_job(composed: DictConfig, job_dir: Path, alone: bool) -> PlainConfig:
-    try:
-        config = resolve(composed)
-        create_job(job_dir, job_dir.name if alone else f"{job_dir.parent.name}/{job_dir.name}", config)
-    except ConfigError:
-        _discard(job_dir)
-        raise
-    point_latest(job_dir)
-    return config
+def _write_hydra_files(composed: DictConfig, job_dir: Path) -> None:
+    """Write `.hydra/` as Hydra does; Hydra itself would write it before the directory is known to be free."""
+    context = HydraConfig.instance().cfg
+    files = {"config": composed, "hydra": context, "overrides": HydraConfig.get().overrides.task}
+    directory = job_dir / ".hydra"
+    directory.mkdir(exist_ok=True)
+    for name, content in files.items():
+        (directory / f"{name}.yaml").write_text(OmegaConf.to_yaml(content), encoding="utf-8")
 
 
 def _show_launch(config: PlainConfig, overrides: list[str], alone: bool) -> None:
@@ -179,21 +206,26 @@ def _for_people(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _discard(job_dir: Path) -> None:
-    """Remove the directory that Hydra made for a job that was refused, if nothing else is in it."""
-    if {path.name for path in job_dir.iterdir()} <= {".hydra"}:
-        shutil.rmtree(job_dir)
-
-
 @contextmanager
 def _command_line(overrides: Sequence[str]) -> Iterator[None]:
-    """Hydra reads its overrides from `sys.argv`."""
+    """Hydra reads its arguments from `sys.argv`, and wants its flags before the overrides."""
     before = sys.argv
-    sys.argv = ["keepbest train", *overrides]
+    flags, rest = _split_flags(overrides)
+    sys.argv = ["keepbest train", *flags, *rest]
     try:
         yield
     finally:
         sys.argv = before
+
+
+def _split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return Hydra's flags, with the values that some take, and the overrides."""
+    flags: list[str] = []
+    overrides: list[str] = []
+    for argument in arguments:
+        belongs = bool(flags) and flags[-1] in _FLAGS_WITH_VALUE
+        (flags if belongs or argument.startswith("-") else overrides).append(argument)
+    return flags, overrides
 
 
 @contextmanager

@@ -26,6 +26,17 @@ _WRITES_TO = ("dirpath", "save_dir")
 _GIVEN_TO_TRAINER = ("callbacks", "logger", "plugins", "default_root_dir")
 
 
+def check_all_targets(config: Mapping[str, Any]) -> None:
+    """Check every `_target_` of a config and its arguments, importing what they name and making nothing.
+
+    Raises:
+        ConfigError: for the first that cannot work.
+    """
+    check_targets(config["trainer"], "trainer", given=_GIVEN_TO_TRAINER)
+    for section in ("model", "data", "callbacks", "logger"):
+        check_targets(config.get(section), section)
+
+
 def build_model(node: Node) -> LightningModule:
     """Make the LightningModule."""
     from lightning.pytorch import LightningModule

@@ -47,6 +47,12 @@ def _not_composed(error: ConfigCompositionException, conf_dirs: list[Path]) -> C
     cause = error.__cause__
     if key and "/" in key:
         groups = _groups(conf_dirs)
+        if key in groups:
+            return ConfigError(
+                "the options that are chosen have no such group",
+                key=key,
+                remedy=f"Choose a {key.partition('/')[0]} that has it",
+            )
         hint = did_you_mean(key.split("@")[0], groups)
         return ConfigError(f"there is no such group; there are {', '.join(groups)}", key=key, remedy=hint)
     if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig) and cause.key:

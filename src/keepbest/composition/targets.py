@@ -14,6 +14,7 @@ from keepbest.errors import ConfigError, did_you_mean
 
 Parameters = Mapping[str, inspect.Parameter]
 
+_KNOWN_PACKAGES = ("torch", "lightning", "pytorch_lightning", "torchmetrics", "keepbest")
 _HYDRA_KEYS = ("_target_", "_partial_", "_recursive_", "_convert_", "_args_")
 
 
@@ -58,6 +59,38 @@ def locate(path: object, key: str) -> Callable[..., Any]:
     if not callable(found):
         raise ConfigError("it must name a class or a function", key=f"{key}._target_", received=path)
     return typing.cast("Callable[..., Any]", found)
+
+
+def require_classes(node: Any, key: str, kind: type, own: str | None = None) -> None:
+    """Refuse a node that would call anything but classes of well-known packages or of the model's own.
+
+    This is what stands between opening somebody's run and executing what its config names.
+
+    Args:
+        node: plain containers, with a `_target_` at the top.
+        key: the node's dotted path, for messages.
+        kind: what the top-level target must be a class of.
+        own: the top-level package of the model's class, for what is nested.
+
+    Raises:
+        ConfigError: for a target that is a function, of another kind or from elsewhere.
+    """
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            target = locate(node["_target_"], key)
+            package = target.__module__.partition(".")[0]
+            if not isinstance(target, type) or not issubclass(target, kind):
+                raise ConfigError(f"it must be a class, a {kind.__name__}", key=key, received=node["_target_"])
+            if own is not None and package not in (own, *_KNOWN_PACKAGES):
+                raise ConfigError(
+                    f"it must be a class of {', '.join(_KNOWN_PACKAGES)} or {own}", key=key, received=node["_target_"]
+                )
+            own = own or package
+        for name, item in node.items():
+            require_classes(item, f"{key}.{name}", object, own)
+    elif isinstance(node, list):
+        for index, item in enumerate(node):
+            require_classes(item, f"{key}[{index}]", object, own)
 
 
 def _import_longest(path: str, key: str) -> tuple[Any, list[str]]:

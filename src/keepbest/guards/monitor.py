@@ -33,6 +33,8 @@ class MonitorGuard(Callback):
         """Compare the names that the first validation logged with the one that is needed."""
         if self._seen:
             return
+        if trainer.sanity_checking and len(trainer.num_sanity_val_batches) > 1:
+            return  # Lightning shows no metrics of several loaders in its sanity check: the first validation will
         logged = changed(trainer.callback_metrics, self._before)
         if self.monitor not in logged:
             raise MonitorError(self.monitor, logged)

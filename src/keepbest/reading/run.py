@@ -109,12 +109,16 @@ class Run:
             IntegrityError: when the checkpoint is not the one that was recorded, or holds more than weights.
             ConfigError: when the model's class cannot be found or made.
         """
+        from lightning.pytorch import LightningModule
+
         from keepbest.checkpoints.loading import load_checkpoint
         from keepbest.composition.build import build_model
+        from keepbest.composition.targets import require_classes
 
         checkpoint = load_checkpoint(self.best_model_path, sha256=None)
         learnt = checkpoint.get("hyper_parameters") or {}
         node = {name: learnt.get(name) if value is None else value for name, value in self.config["model"].items()}
+        require_classes(node, "model", LightningModule)
         model = build_model(node)
         model.configure_model()
         model.on_load_checkpoint(checkpoint)
@@ -123,8 +127,12 @@ class Run:
 
     def datamodule(self) -> LightningDataModule:
         """Return the LightningDataModule of the run's config, set up for fitting and testing."""
-        from keepbest.composition.build import build_datamodule
+        from lightning.pytorch import LightningDataModule
 
+        from keepbest.composition.build import build_datamodule
+        from keepbest.composition.targets import require_classes
+
+        require_classes(self.config["data"], "data", LightningDataModule)
         datamodule = build_datamodule(self.config["data"])
         datamodule.prepare_data()
         datamodule.setup("fit")

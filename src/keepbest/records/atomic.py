@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -13,7 +13,7 @@ PARTIAL_SUFFIX = ".partial"
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path, link: Callable[[Path, Path], None] = os.replace) -> Iterator[IO[bytes]]:
     """Open a binary file that takes the place of `path` when the block ends well, and vanishes when it does not.
 
     The bytes go to a temporary file in the same directory (a rename is atomic within one file system only), are
@@ -25,12 +25,27 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
+        link(partial, path)
+    finally:
         with suppress(OSError):
             partial.unlink()
-        raise
     _flush_directory(path.parent)
+
+
+def create_text(path: Path, text: str) -> None:
+    """Write `text` in UTF-8 as the whole of a new file, atomically: of several processes that try, one succeeds.
+
+    Raises:
+        FileExistsError: when the file exists.
+    """
+    try:
+        with replacing(path, link=os.link) as file:
+            file.write(text.encode())
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        path.open("xb").close()
+        write_text(path, text)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from keepbest.errors import RecordError
-from keepbest.records.atomic import write_text
+from keepbest.records.atomic import create_text, write_text
 from keepbest.records.run_record import RunRecord
 
 RUN_FILE = "run.json"
@@ -14,7 +14,20 @@ RUN_FILE = "run.json"
 
 def write_record(run_dir: Path, record: RunRecord) -> None:
     """Write `run.json`, atomically."""
-    write_text(run_dir / RUN_FILE, json.dumps(record.as_dict(), indent=2, allow_nan=False) + "\n")
+    write_text(run_dir / RUN_FILE, _as_json(record))
+
+
+def create_record(run_dir: Path, record: RunRecord) -> None:
+    """Write the first `run.json` of a directory, and so claim it.
+
+    Raises:
+        FileExistsError: when the directory holds a run.
+    """
+    create_text(run_dir / RUN_FILE, _as_json(record))
+
+
+def _as_json(record: RunRecord) -> str:
+    return json.dumps(record.as_dict(), indent=2, allow_nan=False) + "\n"
 
 
 def read_record(run_dir: Path) -> RunRecord:

@@ -63,6 +63,17 @@ def note_best(best: Best, session: Session, record: RunningRecord, job_dir: Path
     )
 
 
+def note_best_so_far(session: Session, record: RunningRecord, job_dir: Path) -> None:
+    """Put into the record what an interrupted or failed training leaves; it must not hide why the training ended."""
+    record.note_epochs(session.trainer.current_epoch or None)
+    try:
+        best = find_best(session)
+        if best:
+            note_best(best, session, record, job_dir)
+    except (KeepbestError, OSError):
+        log.exception("the best checkpoint so far could not be recorded")
+
+
 def restore_and_verify(best: Best, session: Session, record: RunningRecord) -> None:
     """Load the best weights into the model, evaluate them on the validation data and compare with their score.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from keepbest.composition.checks import check
 from keepbest.composition.resolved import read_config
+from keepbest.errors import KeepbestError
 from keepbest.records.run_record import RunRecord
 from keepbest.training.interruption import as_interruption
 from keepbest.training.job_log import job_log
@@ -28,21 +29,33 @@ def execute(job_dir: Path) -> RunRecord:
         The record as written, `completed` or `diverged`.
 
     Raises:
+        RecordError: when the directory's job is not pending; its record stays as it is.
         Exception: whatever ended the job early, once the record says `failed` or `interrupted`.
     """
     record = RunningRecord(job_dir, writes=_is_first_rank())
+    record.require_pending()
     with job_log(job_dir, speaks=record.writes):
         try:
             record.start()
             _run(job_dir, record)
         except BaseException as error:
             interruption = as_interruption(error)
+            ending = interruption or _named(error)
             log.exception("the job ended early")
-            record.fail(interruption or error)
-            if interruption is None:
+            record.fail(ending)
+            if ending is error:
                 raise
-            raise interruption from error
+            raise ending from error
     return record.value
+
+
+def _named(error: BaseException) -> BaseException:
+    """Return an error in place of a `sys.exit` in the user's code, which would end the command with its status."""
+    if isinstance(error, SystemExit):
+        return KeepbestError(
+            f"the training called sys.exit({error.code!r}) instead of returning. Raise an error there."
+        )
+    return error
 
 
 def _is_first_rank() -> bool:
@@ -52,14 +65,18 @@ def _is_first_rank() -> bool:
 
 
 def _run(job_dir: Path, record: RunningRecord) -> None:
-    from keepbest.training.best import find_best, note_best, restore_and_verify
+    from keepbest.training.best import find_best, note_best, note_best_so_far, restore_and_verify
     from keepbest.training.ending import status_of
     from keepbest.training.session import prepare
 
     config = read_config(job_dir)
     check(config)
     session = prepare(config, job_dir, writes=record.writes)
-    _fit(session, record)
+    try:
+        _fit(session, record)
+    except BaseException:
+        note_best_so_far(session, record, job_dir)
+        raise
     best = find_best(session)
     if best:
         note_best(best, session, record, job_dir)

@@ -9,7 +9,7 @@ from keepbest.composition.resolved import PlainConfig, write_config
 from keepbest.composition.schema import objective_of
 from keepbest.errors import ConfigError
 from keepbest.records.run_record import RunRecord, RunStatus
-from keepbest.records.store import RUN_FILE, write_record
+from keepbest.records.store import create_record
 from keepbest.training.environment import describe_environment
 
 
@@ -20,12 +20,6 @@ def create_job(job_dir: Path, job_id: str, config: PlainConfig) -> None:
         ConfigError: for a config that cannot work, or a directory that holds a run; nothing is written then.
     """
     check(config)
-    if (job_dir / RUN_FILE).exists():
-        raise ConfigError(
-            "a directory holds one run, and there is one in it",
-            received=str(job_dir),
-            remedy="Choose another with hydra.run.dir=...",
-        )
     record = RunRecord(
         id=job_id,
         status=RunStatus.PENDING,
@@ -34,5 +28,12 @@ def create_job(job_dir: Path, job_id: str, config: PlainConfig) -> None:
         environment=describe_environment(),
     )
     job_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        create_record(job_dir, record)
+    except FileExistsError as error:
+        raise ConfigError(
+            "a directory holds one run, and there is one in it",
+            received=str(job_dir),
+            remedy="Choose another with hydra.run.dir=...",
+        ) from error
     write_config(job_dir, config)
-    write_record(job_dir, record)

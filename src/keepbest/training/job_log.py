@@ -82,6 +82,10 @@ class _Terminal(_StreamHandler):
     def stream(self) -> TextIO:  # type: ignore[override]
         return sys.stdout
 
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        if not isinstance(sys.exc_info()[1], BrokenPipeError):  # whoever read the output has left; the job goes on
+            super().handleError(record)
+
     def format(self, record: logging.LogRecord) -> str:
         if record.name == "py.warnings":
             # "file:line: Category: message\n  source line": the whole of it is in the log

@@ -39,7 +39,7 @@ def _run_worker(job_dir: Path) -> RunRecord:
     worker = Worker([sys.executable, "-m", "keepbest.training.worker", str(job_dir)])
     status = worker.wait()
     record = read_record(job_dir)
-    if status < 0 and record.status in (RunStatus.PENDING, RunStatus.RUNNING):
+    if record.status in (RunStatus.PENDING, RunStatus.RUNNING):
         record = _record_death(job_dir, record, worker.ended_by(status, job_dir))
     if record.status in (RunStatus.COMPLETED, RunStatus.DIVERGED):
         return record

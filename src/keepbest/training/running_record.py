@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from keepbest.errors import RecordError
 from keepbest.records.run_record import Failure, RunRecord, RunStatus
 from keepbest.records.store import read_record, write_record
 from keepbest.training.interruption import Interrupted
@@ -28,12 +29,23 @@ class RunningRecord:
         self._job_dir = job_dir
         self._clock = time.monotonic()
 
+    def require_pending(self) -> None:
+        """Refuse a job that has run already; the other ranks of a job find it running.
+
+        Raises:
+            RecordError: when it has.
+        """
+        if self.writes and self.value.status is not RunStatus.PENDING:
+            raise RecordError(
+                f"a job runs once, from a pending record; {self._job_dir} is {self.value.status.value} already."
+            )
+
     def note(self, **facts: Any) -> None:
         """Take in fields of the record; they are written with the next change of status."""
         self.value = dataclasses.replace(self.value, **facts)
 
-    def note_epochs(self, trained: int) -> None:
-        """Take in how many whole epochs were trained."""
+    def note_epochs(self, trained: int | None) -> None:
+        """Take in how many whole epochs were trained, None for not a single one."""
         self.note(timing=dataclasses.replace(self.value.timing, epochs_trained=trained))
 
     def start(self) -> None:

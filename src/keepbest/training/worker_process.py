@@ -18,6 +18,8 @@ GRACE_SECONDS = 20.0
 """How long a worker may take to end after a signal, before all of its ranks are killed."""
 
 _RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+_STATUSES = (1, 2, 130, 143)
+"""What a worker ends with when it has told why: see DESIGN's exit statuses."""
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -35,8 +37,8 @@ class WorkerError(KeepbestError):
     def __init__(self, exit_status: int, job_dir: Path) -> None:
         killed = exit_status < 0
         how = f"was killed by {signal.Signals(-exit_status).name}" if killed else f"ended with status {exit_status}"
-        self.exit_status = 1 if killed else exit_status
-        self.told = not killed
+        self.exit_status = exit_status if exit_status in _STATUSES else 1
+        self.told = exit_status in _STATUSES
         super().__init__(f"the worker of {job_dir} {how}.")
 
 
