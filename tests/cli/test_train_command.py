@@ -289,6 +289,21 @@ def test_an_interrupted_run_says_so_in_status_record_and_message(number, status,
     assert f"interrupted by {signal.Signals(number).name}" in error
 
 
+def test_an_interrupted_multirun_does_not_go_on_to_the_next_job(tmp_path):
+    command = [sys.executable, "-m", "keepbest", "train", "-m", "trainer=cpu", "trainer.max_epochs=100000", "seed=1,2"]
+    more = ["callbacks/early_stopping=off", "hydra.sweep.dir=sweep"]
+    process = subprocess.Popen(
+        [*command, *more], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while "epoch   0" not in process.stdout.readline():
+        assert time.monotonic() < deadline
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert [path.parent.name for path in (tmp_path / "sweep").glob("*/run.json")] == ["0"]
+
+
 def test_a_terminal_gets_a_progress_bar(tmp_path):
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "keepbest", "train", "trainer=cpu", "debug=quick"]

@@ -24,6 +24,7 @@ from keepbest.errors import ConfigError, KeepbestError
 from keepbest.records.locations import new_id, point_latest
 from keepbest.records.run_record import RunRecord
 from keepbest.training.job import create_job
+from keepbest.training.interruption import INTERRUPTED
 from keepbest.training.launch import fits_one_process, launch
 from keepbest.training.reporting import FULL_ERROR, exit_status_of, exit_status_of_error, explain_failure
 from keepbest.training.worker_process import WorkerError
@@ -100,6 +101,8 @@ class TrainCommand:
                 record = launch(job_dir, config)
         except Exception as error:
             self._tell(error, job_dir)
+            if exit_status_of_error(error) in INTERRUPTED and not alone:
+                raise SystemExit(exit_status_of_error(error)) from error  # Hydra would go on to the next job
             if not alone:
                 raise
             return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from keepbest.errors import KeepbestError
 
 _EXIT_STATUS = {"SIGINT": 130, "SIGTERM": 143}
+INTERRUPTED = frozenset(_EXIT_STATUS.values())
+"""Exit statuses that mean an interruption."""
 
 
 class Interrupted(KeepbestError):
