@@ -23,8 +23,8 @@ from keepbest.composition.search_path import USER_CONF, conf_dir, user_conf_firs
 from keepbest.errors import ConfigError, KeepbestError
 from keepbest.records.locations import new_id, point_latest
 from keepbest.records.run_record import RunRecord
-from keepbest.training.job import create_job
 from keepbest.training.interruption import INTERRUPTED
+from keepbest.training.job import create_job
 from keepbest.training.launch import fits_one_process, launch
 from keepbest.training.reporting import FULL_ERROR, exit_status_of, exit_status_of_error, explain_failure
 from keepbest.training.worker_process import WorkerError
