@@ -15,7 +15,7 @@ from omegaconf import OmegaConf, open_dict
 
 from keepbest.composition.checks import check, policy_of
 from keepbest.composition.resolved import PlainConfig, resolve
-from keepbest.composition.schema import SECTIONS, objective_of, verification_of
+from keepbest.composition.schema import objective_of, verification_of
 from keepbest.composition.search_path import conf_dir
 from keepbest.composition.targets import check_targets
 
@@ -23,6 +23,7 @@ CONF = conf_dir()
 PRIMARY = "train"
 # What a user must say, because nobody else can know it.
 ONLY_THE_USER_KNOWS = {"data.data_dir": "there", "data.path": "table.csv", "data.target": "price"}
+SECTIONS = ("objective", "model", "data", "callbacks", "trainer", "logger", "seed", "verification")
 OPTIONAL = {"tensorboard": "tensorboard"}  # option: the library that it needs
 GIVEN_TO_TRAINER = ("callbacks", "logger", "plugins", "default_root_dir")
 

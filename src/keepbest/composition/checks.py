@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from keepbest.composition.schema import SECTIONS
 from keepbest.errors import ConfigError, did_you_mean
 from keepbest.stopping.comparison import MODES
 from keepbest.stopping.policy import POLICY_SETTINGS, StoppingPolicy
@@ -53,9 +52,8 @@ def _look_at_sections(config: Mapping[str, Any]) -> Iterator[ConfigError]:
     for name in ("model", "data", "trainer"):
         node = config.get(name)
         if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
-            choices = f"{name}=..." if name in SECTIONS else name
             yield ConfigError(
-                "it must name a class in _target_", key=name, received=node, remedy=f"Choose an option with {choices}"
+                "it must name a class in _target_", key=name, received=node, remedy=f"Choose an option with {name}=..."
             )
     for group in ("callbacks", "logger"):
         nodes = config.get(group) or {}

@@ -8,8 +8,6 @@ from typing import Any, Literal
 
 from keepbest.records.run_record import Objective
 
-SECTIONS = ("objective", "model", "data", "callbacks", "trainer", "logger", "seed", "verification")
-
 
 @dataclass(frozen=True)
 class Verification:

@@ -1,4 +1,4 @@
-"""Where runs lie: `outputs/runs`, `outputs/sweeps`, and the link to the newest."""
+"""Where runs lie: `outputs/runs`, and the link to the newest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from keepbest.errors import RecordError
 from keepbest.records.store import RUN_FILE
 
-OUTPUTS, RUNS, SWEEPS, LATEST = "outputs", "runs", "sweeps", "latest"
+OUTPUTS, RUNS, LATEST = "outputs", "runs", "latest"
 
 
 def new_id() -> str:
