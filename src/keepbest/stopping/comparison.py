@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, SupportsFloat
 
 import numpy as np
 
@@ -10,14 +10,22 @@ Mode = Literal["min", "max"]
 MODES: tuple[Mode, ...] = ("min", "max")
 
 
-def is_better(value: float, reference: float | None, mode: Mode, min_delta: float = 0.0) -> bool:
+def is_better(value: SupportsFloat, reference: float | None, mode: Mode, min_delta: float = 0.0) -> bool:
     """Return whether `value` improves on `reference` by more than `min_delta`.
 
-    The comparison is strict and made in float32, as Lightning's EarlyStopping makes it on the metric's tensor:
-    `value + min_delta < reference` for "min", `value - min_delta > reference` for "max". A NaN is never better, and
-    every value short of the worst infinity is better than no reference.
+    The comparison is strict: `value + min_delta < reference` for "min", `value - min_delta > reference` for "max". A
+    NaN is never better, and every value short of the worst infinity is better than no reference.
+
+    It is made in the precision of the value, as Lightning's EarlyStopping makes it: a tensor and a NumPy scalar are
+    compared in their own type, a Python number in float32, the type in which Lightning logs it.
     """
-    current, delta = np.float32(value), np.float32(min_delta)
-    if mode == "min":
-        return bool(current + delta < np.float32(np.inf if reference is None else reference))
-    return bool(current - delta > np.float32(-np.inf if reference is None else reference))
+    current: Any = value
+    with np.errstate(over="ignore"):  # a reference beyond float32 is an infinity there
+        if type(value) in _PYTHON_NUMBERS:
+            current = np.float32(value)
+        if mode == "min":
+            return bool(current + min_delta < (np.inf if reference is None else reference))
+        return bool(current - min_delta > (-np.inf if reference is None else reference))
+
+
+_PYTHON_NUMBERS = (float, int, bool)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsFloat
+
+import numpy as np
 
 from keepbest.errors import ConfigError
 from keepbest.stopping.comparison import MODES, Mode, is_better
@@ -32,6 +34,8 @@ class StoppingPolicy:
       when the metric has recovered.)
     * A NaN first value is never a best. (Keras keeps the weights of its first epoch.)
     * Keras's special case for epoch 0 (patience is not tested there) is not copied.
+
+    Settings are checked when the policy is made: NumPy's numbers become Python's, and what cannot work is refused.
 
     Args:
         mode: "min" when lower values are better, "max" when higher ones are.
@@ -61,20 +65,18 @@ class StoppingPolicy:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise ConfigError("mode must be 'min' or 'max'", received=self.mode)
-        _require_count("patience", self.patience, "checks")
-        _require_count("start_from_epoch", self.start_from_epoch, "epochs")
-        _require_count("min_epochs", self.min_epochs, "epochs")
-        _require_number("min_delta", self.min_delta)
-        if self.min_delta < 0:
-            raise ConfigError(
-                "min_delta must not be negative", received=self.min_delta, remedy="Give its size; mode gives its sign"
-            )
+        for name, unit in {"patience": "checks", "start_from_epoch": "epochs", "min_epochs": "epochs"}.items():
+            self._set(name, _count(name, getattr(self, name), unit))
+        self._set("min_delta", _size("min_delta", self.min_delta))
         for name in ("baseline", "stopping_threshold", "divergence_threshold"):
             if getattr(self, name) is not None:
-                _require_number(name, getattr(self, name))
+                self._set(name, _number(name, getattr(self, name)))
         if not isinstance(self.check_finite, bool):
             raise ConfigError("check_finite must be true or false", received=self.check_finite)
         self._require_thresholds_in_order()
+
+    def _set(self, name: str, value: float) -> None:
+        object.__setattr__(self, name, value)  # the way into a frozen dataclass
 
     def _require_thresholds_in_order(self) -> None:
         good, bad = self.stopping_threshold, self.divergence_threshold
@@ -98,10 +100,12 @@ class PolicyState:
     """A policy watching one series of values.
 
     Attributes:
+        policy: the settings; others may take their place while it watches.
         best: the last value accepted as an improvement by `min_delta`, or None.
         best_epoch: the epoch of `best`, or None.
         wait: checks since the counter last returned to zero.
         checks: values seen, warm-up included.
+        last: the value of the latest check, or None.
         stopped_epoch: the epoch at which the policy first said stop, or None.
         reason: why it said so, or None.
     """
@@ -112,40 +116,70 @@ class PolicyState:
         self.best_epoch: int | None = None
         self.wait = 0
         self.checks = 0
+        self.last: float | None = None
         self.stopped_epoch: int | None = None
         self.reason: StopReason | None = None
 
-    def update(self, value: float, epoch: int) -> Decision:
+    @property
+    def stopped(self) -> bool:
+        """Whether the policy has said stop."""
+        return self.reason is not None
+
+    def update(self, value: SupportsFloat, epoch: int, *, may_stop: bool = True) -> Decision:
         """Take the value of one check, made in `epoch` (counted from 0), and say what it means.
 
         The tests come in Lightning's order: non-finite, stopping threshold, divergence threshold, improvement, wait.
         The first three end the check: a value that reaches the threshold does not become `best`.
+
+        Args:
+            value: compared in its own precision, see `is_better`.
+            epoch: where the check was made. It is taken to complete the epoch.
+            may_stop: False where something else forbids a stop at this check: a number of steps that must come first,
+                or an epoch required by `min_epochs` that is still going on. A reason to stop is not remembered then.
         """
-        self.checks += 1
+        self.checks, self.last = self.checks + 1, float(value)
         if epoch < self.policy.start_from_epoch:
             return Decision(improved=False, stop=False, reason=None)
         improved, reason = self._judge(value, epoch)
-        if reason is None or epoch + 1 < self.policy.min_epochs:
+        if reason is None or not may_stop or epoch + 1 < self.policy.min_epochs:
             return Decision(improved, stop=False, reason=None)
-        if self.stopped_epoch is None:
+        if not self.stopped:
             self.stopped_epoch, self.reason = epoch, reason
         return Decision(improved, stop=True, reason=reason)
 
-    def _judge(self, value: float, epoch: int) -> tuple[bool, StopReason | None]:
-        policy = self.policy
-        if policy.check_finite and not math.isfinite(value):
-            return False, StopReason.NON_FINITE
-        if policy.stopping_threshold is not None and is_better(value, policy.stopping_threshold, policy.mode):
-            return False, StopReason.THRESHOLD_REACHED
-        if policy.divergence_threshold is not None and is_better(policy.divergence_threshold, value, policy.mode):
-            return False, StopReason.DIVERGED
-        if is_better(value, self.best, policy.mode, policy.min_delta):
+    def still_stopped(self) -> bool:
+        """Whether a stop said earlier still stands under the settings of now, which may be others than those of then.
+
+        It asks of the latest check what its outcome would be today. What was waited stays what was waited.
+        """
+        if self.reason is None or self.last is None:
+            return self.stopped
+        if self.reason is StopReason.PATIENCE_EXHAUSTED:
+            return self.wait >= self.policy.patience
+        return self._reason_at_once(self.last) is not None
+
+    def _judge(self, value: SupportsFloat, epoch: int) -> tuple[bool, StopReason | None]:
+        at_once = self._reason_at_once(value)
+        if at_once:
+            return False, at_once
+        if is_better(value, self.best, self.policy.mode, self.policy.min_delta):
             self._accept(value, epoch)
             return True, None
         self.wait += 1
-        return False, StopReason.PATIENCE_EXHAUSTED if self.wait >= policy.patience else None
+        return False, StopReason.PATIENCE_EXHAUSTED if self.wait >= self.policy.patience else None
 
-    def _accept(self, value: float, epoch: int) -> None:
+    def _reason_at_once(self, value: SupportsFloat) -> StopReason | None:
+        """Return the reason to stop that lies in the value alone, whatever came before it."""
+        policy = self.policy
+        if policy.check_finite and not math.isfinite(value):
+            return StopReason.NON_FINITE
+        if policy.stopping_threshold is not None and is_better(value, policy.stopping_threshold, policy.mode):
+            return StopReason.THRESHOLD_REACHED
+        if policy.divergence_threshold is not None and _is_worse(value, policy.divergence_threshold, policy.mode):
+            return StopReason.DIVERGED
+        return None
+
+    def _accept(self, value: SupportsFloat, epoch: int) -> None:
         self.best, self.best_epoch = float(value), epoch
         baseline = self.policy.baseline
         beats_baseline = baseline is None or is_better(value, baseline, self.policy.mode, self.policy.min_delta)
@@ -163,15 +197,29 @@ class PolicyState:
         self.reason = StopReason(state["reason"]) if state["reason"] else None
 
 
-_STATE = ("best", "best_epoch", "wait", "checks", "stopped_epoch")
+_STATE = ("best", "best_epoch", "wait", "checks", "last", "stopped_epoch")
 POLICY_SETTINGS = tuple(field.name for field in fields(StoppingPolicy))
 
 
-def _require_count(name: str, value: object, unit: str) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+def _is_worse(value: SupportsFloat, threshold: float, mode: Mode) -> bool:
+    """Return whether the value lies beyond the threshold: better, were the direction the opposite one."""
+    return is_better(value, threshold, "max" if mode == "min" else "min")
+
+
+def _count(name: str, value: object, unit: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
         raise ConfigError(f"{name} must be a whole number of {unit}, at least 0", received=value)
+    return int(value)
 
 
-def _require_number(name: str, value: object) -> None:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not math.isfinite(value):
         raise ConfigError(f"{name} must be a finite number", received=value)
+    return value if isinstance(value, int) else float(value)
+
+
+def _size(name: str, value: object) -> float:
+    number = _number(name, value)
+    if number < 0:
+        raise ConfigError(f"{name} must not be negative", received=value, remedy="Give its size; mode gives its sign")
+    return number

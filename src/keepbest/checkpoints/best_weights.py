@@ -1,0 +1,87 @@
+"""A copy in memory of the best weights so far."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, SupportsFloat
+
+from torch import Tensor, nn
+
+from keepbest.errors import ConfigError
+from keepbest.stopping.comparison import MODES, Mode, is_better
+
+Weights = dict[str, Any]
+
+
+class BestWeights:
+    """Keeps a copy of a module's state at its best score, in main memory, and puts it back.
+
+    The copy holds all of `module.state_dict()`: parameters, buffers (running statistics) and extra state. Its memory is
+    reused from one best to the next.
+
+    Args:
+        module: the module to copy from and to restore.
+        mode: "min" when lower scores are better, "max" when higher ones are.
+        min_delta: how much better than the best a score must be, in the metric's units.
+
+    Attributes:
+        score: the best score so far; None before the first that is a number.
+        epoch: the epoch of that score, or None.
+    """
+
+    def __init__(self, module: nn.Module, *, mode: Mode = "min", min_delta: float = 0.0) -> None:
+        if mode not in MODES:
+            raise ConfigError("mode must be 'min' or 'max'", received=mode)
+        self.module, self.mode, self.min_delta = module, mode, min_delta
+        self.score: float | None = None
+        self.epoch: int | None = None
+        self._weights: Weights = {}
+
+    def offer(self, score: SupportsFloat, epoch: int) -> bool:
+        """Keep the weights that the module has now if `score`, measured with them, is the best. NaN never is.
+
+        Returns:
+            Whether they were kept.
+        """
+        if not is_better(score, self.score, self.mode, self.min_delta):
+            return False
+        self.keep(score, epoch)
+        return True
+
+    def keep(self, score: SupportsFloat, epoch: int) -> None:
+        """Keep the weights that the module has now, as the best."""
+        self._weights = {
+            name: _copied(value, self._weights.get(name)) for name, value in self.module.state_dict().items()
+        }
+        self.score, self.epoch = float(score), epoch
+
+    def restore(self) -> bool:
+        """Put the best weights into the module; without any, leave it as it is.
+
+        Returns:
+            Whether there were any.
+        """
+        if self.epoch is None:
+            return False
+        self.module.load_state_dict(self._weights)
+        return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the copy, its score and its epoch: plain data and tensors, which a safe load accepts."""
+        return {"score": self.score, "epoch": self.epoch, "weights": dict(self._weights)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` returned."""
+        self.score, self.epoch = state["score"], state["epoch"]
+        self._weights = {name: _copied(value, None) for name, value in state["weights"].items()}
+
+
+def _copied(value: Any, buffer: Any) -> Any:
+    """Return a copy in main memory, made in `buffer` where that fits."""
+    if not isinstance(value, Tensor):  # what a module's get_extra_state returned
+        return copy.deepcopy(value)
+    value = value.detach()
+    if isinstance(buffer, Tensor) and buffer.shape == value.shape and buffer.dtype == value.dtype:
+        return buffer.copy_(value)
+    return value.to("cpu", copy=True)
