@@ -8,15 +8,17 @@ from keepbest.errors import ConfigError
 from keepbest.stopping.comparison import Mode
 
 # Words of metric names as Lightning, torchmetrics, Keras and scikit-learn users write them.
-_LOWER_IS_BETTER = frozenset(
-    "loss error err mae mse rmse msle mape smape nll ce bce xent crossentropy entropy perplexity ppl kl divergence "
-    "wer cer ter fid kid lpips hinge brier ece regret distance hausdorff eer fpr fnr".split()
-)
-_HIGHER_IS_BETTER = frozenset(
-    "acc accuracy precision recall f1 fbeta fscore auc auroc roc auprc ap map average_precision iou jaccard dice r2 "
-    "score bleu rouge meteor psnr ssim mcc kappa specificity sensitivity tpr tnr ndcg mrr hit hits reward return "
-    "likelihood elbo correlation pearson spearman similarity top1 top5".split()
-)
+_LOWER_IS_BETTER = frozenset({
+    "loss", "error", "err", "mae", "mse", "rmse", "msle", "mape", "smape", "nll", "ce", "bce", "xent", "crossentropy",
+    "entropy", "perplexity", "ppl", "kl", "divergence", "wer", "cer", "ter", "fid", "kid", "lpips", "hinge", "brier",
+    "ece", "regret", "distance", "hausdorff", "eer", "fpr", "fnr",
+})  # fmt: skip
+_HIGHER_IS_BETTER = frozenset({
+    "acc", "accuracy", "precision", "recall", "f1", "fbeta", "fscore", "auc", "auroc", "roc", "auprc", "ap", "map",
+    "iou", "jaccard", "dice", "r2", "bleu", "rouge", "meteor", "psnr", "ssim", "mcc", "kappa", "specificity",
+    "sensitivity", "tpr", "tnr", "ndcg", "mrr", "reward", "likelihood", "elbo", "correlation", "pearson", "spearman",
+    "similarity",
+})  # fmt: skip
 
 
 def mode_of(monitor: str) -> Mode:
