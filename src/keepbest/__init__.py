@@ -7,17 +7,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keepbest.callbacks.early_stopping import EarlyStopping
+    from keepbest.callbacks.model_checkpoint import ModelCheckpoint
+    from keepbest.checkpoints.best_weights import BestWeights
+    from keepbest.checkpoints.training_state import load_checkpoint, save_checkpoint
     from keepbest.cli.train import train
     from keepbest.reading.run import Run, latest_run, open_run
     from keepbest.stopping.policy import StoppingPolicy
 
-__all__ = ["Run", "StoppingPolicy", "latest_run", "open_run", "train"]
+__all__ = [
+    "BestWeights",
+    "EarlyStopping",
+    "ModelCheckpoint",
+    "Run",
+    "StoppingPolicy",
+    "latest_run",
+    "load_checkpoint",
+    "open_run",
+    "save_checkpoint",
+    "train",
+]
 
 _HOMES = {
+    "BestWeights": "keepbest.checkpoints.best_weights",
+    "EarlyStopping": "keepbest.callbacks.early_stopping",
+    "ModelCheckpoint": "keepbest.callbacks.model_checkpoint",
     "Run": "keepbest.reading.run",
     "StoppingPolicy": "keepbest.stopping.policy",
     "latest_run": "keepbest.reading.run",
+    "load_checkpoint": "keepbest.checkpoints.training_state",
     "open_run": "keepbest.reading.run",
+    "save_checkpoint": "keepbest.checkpoints.training_state",
     "train": "keepbest.cli.train",
 }
 

@@ -48,10 +48,45 @@ class MonitorError(KeepbestError):
         self.monitor, self.available = monitor, sorted(available)
         names = ", ".join(self.available) or "nothing at all"
         hint = f"{near} " if (near := did_you_mean(monitor, self.available)) else ""
+        if "train" in monitor.lower():
+            hint += "What training logs is computed before the step that changes the weights. "
         super().__init__(
             f"the objective monitors a metric that validation never logs, got {monitor!r}; "
             f"validation logged {names}. {hint}Set objective.monitor to one of these, "
             f"or log {monitor!r} with self.log in validation_step."
+        )
+
+
+class TimingError(KeepbestError):
+    """A metric that does not describe the weights that would be kept for it.
+
+    Args:
+        monitor: the metric, logged by the training step.
+    """
+
+    def __init__(self, monitor: str) -> None:
+        self.monitor = monitor
+        super().__init__(
+            f"the best weights must be kept by a metric that validation computes, got {monitor!r}, which training_step "
+            "logs: it is computed before the step that changes the weights, so the weights at its best value have "
+            "another one. Monitor a metric that validation_step logs."
+        )
+
+
+class RankError(KeepbestError):
+    """The processes of one training see different values of the monitored metric.
+
+    Args:
+        monitor: the metric.
+        rank: the process that speaks.
+        value: the metric's value on it, None when it was not logged there.
+    """
+
+    def __init__(self, monitor: str, rank: int, value: float | None) -> None:
+        self.monitor, self.rank, self.value = monitor, rank, value
+        super().__init__(
+            f"every rank must see the same {monitor}, or each keeps another best; rank {rank} has {value!r}, another "
+            f"rank another value. Log it with self.log({monitor!r}, ..., sync_dist=True), or as a torchmetrics object."
         )
 
 

@@ -19,15 +19,15 @@ PACKAGE = Path(__file__).parents[2] / "src" / "keepbest"
 EVERYTHING = ("",)
 HEAVY = frozenset({"torch", "lightning", "pytorch_lightning", "lightning_fabric", "torchmetrics", "hydra", "omegaconf"})
 
-BY_TORCH = ("errors", "stopping", "records", "callbacks.history", "callbacks.logged_metrics")
+PLAIN = ("errors", "stopping", "records")
 # Room -> what its modules may import beside each other: a room, or a single module of one.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "errors": (),
     "stopping": ("errors",),
     "records": ("errors",),
-    "callbacks": BY_TORCH,
-    "checkpoints": BY_TORCH,
-    "guards": BY_TORCH,
+    "checkpoints": PLAIN,
+    "callbacks": (*PLAIN, "checkpoints.best_weights"),
+    "guards": (*PLAIN, "callbacks.logged_metrics"),
     "composition": ("errors", "stopping", "records"),
     "models": ("errors",),
     "data": ("errors",),

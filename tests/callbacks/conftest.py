@@ -85,8 +85,8 @@ def table_file(tmp_path: Path) -> Path:
 def make_history(table_file: Path) -> Callable[..., History]:
     """Make a history of `score`, lower is better."""
 
-    def make(policy: Any = None, mode: Any = "min", monitor: str = "score") -> History:
-        return History(table_file, Objective(monitor, mode), policy)
+    def make(mode: Any = "min", monitor: str = "score") -> History:
+        return History(table_file, Objective(monitor, mode))
 
     return make
 

@@ -16,8 +16,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from keepbest.callbacks.history import Check, History
-from keepbest.stopping.policy import StoppingPolicy
-from keepbest.stopping.reasons import StopReason
 
 Make = Callable[..., Any]
 Rows = Callable[..., list[dict[str, str]]]
@@ -189,7 +187,7 @@ BEST: dict[str, tuple[list[float], str, int | None]] = {
 def test_the_best_is_the_first_strict_optimum(
     scripted: Make, make_trainer: Make, make_history: Make, scores: list[float], mode: str, epoch: int | None
 ) -> None:
-    history = make_history(StoppingPolicy(mode=mode, patience=9, min_delta=0.5, check_finite=False), mode)
+    history = make_history(mode)
     make_trainer(history).fit(scripted(scores))
     assert (history.best.epoch if history.best else None) == epoch
 
@@ -217,17 +215,37 @@ def test_checks_hold_the_bits_that_were_logged(
     assert [float(row["score"]) for row in rows()] == single
 
 
-def test_the_policy_watches_along_and_agrees_with_lightnings(
+def test_double_precision_is_kept_and_compared_as_such(scripted: Make, make_trainer: Make, make_history: Make) -> None:
+    class Double(scripted):
+        def on_validation_epoch_end(self) -> None:
+            self.log("score", torch.tensor(1.0 - 1e-9 * (self.current_epoch == 1), dtype=torch.float64))
+
+    history = make_history()
+    make_trainer(history).fit(Double([]))
+    assert history.best is not None
+    assert (history.best.epoch, history.best.value) == (1, 1.0 - 1e-9)
+
+
+def test_the_best_by_min_delta_is_the_last_that_was_accepted(
     scripted: Make, make_trainer: Make, make_history: Make
 ) -> None:
-    history, stock = make_history(StoppingPolicy(patience=2)), EarlyStopping("score", patience=2)
-    make_trainer(history, stock, max_epochs=9).fit(scripted([3, 1, 2, 2, 0, 0]))
-    state = history.policy_state
-    assert state is not None
-    assert (
-        (state.stopped_epoch, state.reason) == (stock.stopped_epoch, StopReason.PATIENCE_EXHAUSTED) == (3, state.reason)
-    )
-    assert (state.best, state.best_epoch) == (1.0, 1)
+    history = make_history()
+    make_trainer(history, max_epochs=4).fit(scripted([3, 2, 1.75, 1.625]))
+    assert [history.best_by(delta).epoch for delta in (0.0, 0.125, 0.25, 0.375, 2.0)] == [3, 2, 3, 1, 0]
+
+
+def test_a_metric_that_only_training_logs_is_checked_at_the_end_of_the_epoch(
+    scripted: Make, make_trainer: Make, make_history: Make
+) -> None:
+    class Trained(scripted):
+        def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+            loss = super().training_step(batch, batch_idx)
+            self.log("fit", float(self.current_epoch), on_epoch=True)
+            return loss
+
+    history = make_history(monitor="fit")
+    make_trainer(history).fit(Trained([3, 2, 1]))
+    assert [(check.epoch, check.value) for check in history.checks] == [(0, 0.0), (1, 1.0), (2, 2.0)]
 
 
 def test_a_training_that_dies_leaves_its_open_row(
@@ -271,7 +289,7 @@ def test_without_a_path_nothing_is_written(
     scripted: Make, make_trainer: Make, make_history: Make, table_file: Path
 ) -> None:
     """As on every rank but the first."""
-    history = History(None, make_history().objective, None)
+    history = History(None, make_history().objective)
     make_trainer(history).fit(scripted([3, 1, 2]))
     assert not table_file.exists()
     assert len(history.checks) == 3

@@ -1,4 +1,4 @@
-"""Disks that refuse, each for real."""
+"""Disks that refuse, each for real, and what tells two states apart."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,6 +24,24 @@ def checkpoint() -> Callable[..., dict[str, object]]:
         return {"epoch": 1, "state_dict": {"layer.weight": weights}, "optimizer_states": [], **more}
 
     return make
+
+
+@pytest.fixture(scope="session")
+def same() -> Callable[[Any, Any], bool]:
+    """Whether two nested states are equal: the same types, tensors of the same type, shape and bits."""
+
+    def compare(one: Any, other: Any) -> bool:
+        if type(one) is not type(other):
+            return False
+        if isinstance(one, torch.Tensor):
+            return one.dtype == other.dtype and torch.equal(one, other)
+        if isinstance(one, dict):
+            return list(one) == list(other) and all(compare(one[key], other[key]) for key in one)
+        if isinstance(one, (list, tuple)):
+            return len(one) == len(other) and all(map(compare, one, other))
+        return bool(one == other)
+
+    return compare
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from keepbest.checkpoints.checkpoint_io import DurableCheckpointIO
 from keepbest.checkpoints.hashing import sha256_of
-from keepbest.checkpoints.loading import load_checkpoint
+from keepbest.checkpoints.loading import read_checkpoint
 
 # a network among the hyperparameters and callbacks that differ on resuming are what these tests are about
 pytestmark = pytest.mark.filterwarnings(
@@ -82,7 +82,7 @@ def test_the_files_hold_nothing_but_tensors_and_plain_containers(
 ) -> None:
     path = trained[1] / name
     assert torch.serialization.get_unsafe_globals_in_checkpoint(str(path)) == []
-    content = load_checkpoint(path, trained[0].sha256[path])
+    content = read_checkpoint(path, trained[0].sha256[path])
     assert content["hyper_parameters"] == {"settings": {"lr": 0.1, "data": {"path": "x"}}}
     assert content["datamodule_hyper_parameters"]["settings"]["settings"]["lr"] == 0.1
 
@@ -95,7 +95,7 @@ def test_lightning_resumes_from_such_a_file(trained: tuple[DurableCheckpointIO, 
     model = Model(torch.nn.Linear(1, 1), {})
     trainer.fit(model, datamodule=Data({}), ckpt_path=trained[1] / "best-epoch=1.ckpt", weights_only=True)
     assert trainer.current_epoch == 3
-    last = load_checkpoint(trained[1] / "last.ckpt", None)["state_dict"]
+    last = read_checkpoint(trained[1] / "last.ckpt", None)["state_dict"]
     assert {name: value.item() for name, value in model.state_dict().items()} == {
         name: value.item() for name, value in last.items()
     }

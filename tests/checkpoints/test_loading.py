@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from keepbest.checkpoints.checkpoint_io import DurableCheckpointIO
 from keepbest.checkpoints.hashing import require_sha256, sha256_of
-from keepbest.checkpoints.loading import load_checkpoint
+from keepbest.checkpoints.loading import read_checkpoint
 from keepbest.errors import IntegrityError
 
 Make = Callable[..., dict[str, Any]]
@@ -38,7 +38,7 @@ class Payload:
 
 
 def test_a_sound_checkpoint_is_loaded(saved: Path) -> None:
-    content = load_checkpoint(saved, sha256_of(saved))
+    content = read_checkpoint(saved, sha256_of(saved))
     assert torch.equal(content["state_dict"]["layer.weight"], torch.arange(1000.0))
     assert content["epoch"] == 1
 
@@ -54,7 +54,7 @@ def test_a_changed_byte_is_refused_with_both_hashes(saved: Path, place: float) -
         f"a checkpoint must have the sha256 it was recorded with: .*best.ckpt was recorded as {recorded}, is {found}"
     )
     with pytest.raises(IntegrityError, match=message):
-        load_checkpoint(saved, recorded)
+        read_checkpoint(saved, recorded)
     with pytest.raises(IntegrityError, match=message):
         require_sha256(saved, recorded)
 
@@ -63,7 +63,7 @@ def test_the_hash_comes_before_the_parsing(tmp_path: Path) -> None:
     path = tmp_path / "best.ckpt"
     path.write_bytes(b"whatever")
     with pytest.raises(IntegrityError, match="was recorded as 0000"):
-        load_checkpoint(path, "0000")
+        read_checkpoint(path, "0000")
 
 
 @pytest.mark.parametrize("new_format", [True, False], ids=["zip", "legacy"])
@@ -73,7 +73,7 @@ def test_code_in_a_checkpoint_is_not_executed(tmp_path: Path, new_format: bool, 
     content = {"state_dict": {}, "hyper_parameters": Payload(executed)}
     torch.save(content, path, _use_new_zipfile_serialization=new_format)
     with pytest.raises(IntegrityError, match="must hold only tensors and plain containers"):
-        load_checkpoint(path, sha256_of(path) if right_hash else None)
+        read_checkpoint(path, sha256_of(path) if right_hash else None)
     assert not executed.exists()
     torch.load(path, weights_only=False)
     assert executed.exists(), "the payload does nothing: the test proves nothing"
@@ -86,7 +86,7 @@ def test_a_truncated_checkpoint_is_refused(saved: Path, part: float) -> None:
     with pytest.raises(
         IntegrityError, match=r"must hold only tensors and plain containers, .*best\.ckpt does not load: "
     ):
-        load_checkpoint(saved, None)
+        read_checkpoint(saved, None)
 
 
 NO_STATE_DICT = {
@@ -103,7 +103,7 @@ def test_a_file_without_a_state_dict_is_refused(tmp_path: Path, content: object)
     path = tmp_path / "best.ckpt"
     torch.save(content, path)
     with pytest.raises(IntegrityError, match=r"a checkpoint must hold a 'state_dict', .*best\.ckpt does not\."):
-        load_checkpoint(path, None)
+        read_checkpoint(path, None)
 
 
 @settings(deadline=None, database=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -116,4 +116,4 @@ def test_bytes_that_are_no_checkpoint_are_refused(tmp_path: Path, content: bytes
     path = tmp_path / "best.ckpt"
     path.write_bytes(content)
     with pytest.raises(IntegrityError, match="must hold"):
-        load_checkpoint(path, None)
+        read_checkpoint(path, None)

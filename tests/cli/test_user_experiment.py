@@ -38,13 +38,17 @@ class MyModel(LightningModule):
 class MyData(LightningDataModule):
     def setup(self, stage):
         x = torch.linspace(-1, 1, 200).reshape(100, 2)
-        self.data = TensorDataset(x, x.sum(1, keepdim=True))
+        self.data = {"train": x[::2], "val": x[1::2]}
+
+    def loader(self, part):
+        x = self.data[part]
+        return DataLoader(TensorDataset(x, x.sum(1, keepdim=True)), 20, shuffle=part == "train")
 
     def train_dataloader(self):
-        return DataLoader(self.data, 20, shuffle=True)
+        return self.loader("train")
 
     def val_dataloader(self):
-        return DataLoader(self.data, 20)
+        return self.loader("val")
 """
 
 

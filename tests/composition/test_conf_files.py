@@ -23,7 +23,7 @@ CONF = conf_dir()
 PRIMARY = "train"
 # What a user must say, because nobody else can know it.
 ONLY_THE_USER_KNOWS = {"data.data_dir": "there", "data.path": "table.csv", "data.target": "price"}
-SECTIONS = ("objective", "model", "data", "callbacks", "trainer", "logger", "seed", "verification")
+SECTIONS = ("objective", "model", "data", "callbacks", "trainer", "logger", "seed", "verification", "guards")
 OPTIONAL = {"tensorboard": "tensorboard"}  # option: the library that it needs
 GIVEN_TO_TRAINER = ("callbacks", "logger", "plugins", "default_root_dir")
 

@@ -60,6 +60,7 @@ def assert_agreement(shared: dict[str, Any], values: list[float], dtype: torch.d
 FINITE = st.one_of(st.floats(-4, 4, width=32), st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.5, 1.0]).map(
     lambda value: torch.tensor(value).item()
 ))  # fmt: skip
+DTYPES = [torch.float64, torch.float16, torch.bfloat16]
 ANY = st.one_of(FINITE, st.sampled_from([math.nan, math.inf, -math.inf]))
 
 
@@ -103,6 +104,6 @@ def test_so_does_a_series_in_double_precision(mode: str) -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(shared_settings(), st.lists(FINITE, max_size=15), st.sampled_from([torch.float64, torch.float16, torch.bfloat16]))
+@given(shared_settings(), st.lists(FINITE, max_size=15), st.sampled_from(DTYPES))
 def test_so_does_a_series_of_any_precision(shared: dict[str, Any], values: list[float], dtype: torch.dtype) -> None:
     assert_agreement(shared, values, dtype)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+import torch
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor
 
 from keepbest.callbacks.logged_metrics import Metrics, changed
 from keepbest.records.metrics_table import MetricsTable
 from keepbest.stopping.comparison import is_better
-from keepbest.stopping.policy import StoppingPolicy
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class Check(NamedTuple):
-    """One evaluation of the monitored metric: the epoch (from 0), the optimizer steps taken, the value."""
+    """One evaluation of the monitored metric: the epoch (from 0), the optimizer steps taken, the value.
+
+    The value of a metric in double precision is a NumPy float64, so that it is compared as one.
+    """
 
     epoch: int
     step: int
@@ -37,14 +42,18 @@ class History(Callback):
     Args:
         path: the CSV file; None keeps the metrics in memory only (every rank but the first).
         objective: the metric to collect, and which direction is better.
-        policy: the stopping policy to watch along, None when early stopping is off.
+
+    Attributes:
+        checks: the checks so far.
+        validations: how many validations there were, whatever they logged.
+        best: the strict optimum of them; None before the first that is a number.
     """
 
-    def __init__(self, path: Path | None, objective: Objective, policy: StoppingPolicy | None) -> None:
+    def __init__(self, path: Path | None, objective: Objective) -> None:
         self.objective = objective
         self.checks: list[Check] = []
+        self.validations = 0
         self.best: Check | None = None
-        self.policy_state = policy.start() if policy else None
         self._table = MetricsTable(path) if path else None
         self._row: _Row | None = None
         self._before_epoch: Metrics = {}
@@ -65,12 +74,12 @@ class History(Callback):
         """Take the values of a check."""
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
+        self.validations += 1
         self._write_row()
         fresh = changed(trainer.callback_metrics, self._before_validation)
         self._validated.update(fresh)
         self._row = _Row(trainer.current_epoch, trainer.global_step, fresh)
-        if self.objective.monitor in fresh:
-            self._check(Check(trainer.current_epoch, trainer.global_step, float(fresh[self.objective.monitor])))
+        self._take_check(self._row)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the epoch's row, unless its validation already did."""
@@ -86,17 +95,28 @@ class History(Callback):
         """Write the row that was open when the training died."""
         self._write_row()
 
-    def _check(self, check: Check) -> None:
+    def best_by(self, min_delta: float) -> Check | None:
+        """Return the last check that was better by `min_delta` than the one accepted before it."""
+        best: Check | None = None
+        for check in self.checks:
+            if is_better(check.value, best.value if best else None, self.objective.mode, min_delta):
+                best = check
+        return best
+
+    def _take_check(self, row: _Row) -> None:
+        if self.objective.monitor not in row.metrics:
+            return
+        check = Check(row.epoch, row.step, _number(row.metrics[self.objective.monitor]))
         self.checks.append(check)
         if is_better(check.value, self.best.value if self.best else None, self.objective.mode):
             self.best = check
-        if self.policy_state:
-            self.policy_state.update(check.value, check.epoch)
 
     def _close_epoch(self, trainer: Trainer) -> None:
         if self._row is not None:
             fresh = changed(trainer.callback_metrics, self._before_epoch)
             self._row.metrics.update({name: value for name, value in fresh.items() if name not in self._validated})
+            if self.objective.monitor not in self._validated:
+                self._take_check(self._row)  # of a metric that training logs
             self._write_row()
 
     def _write_row(self) -> None:
@@ -109,3 +129,7 @@ class _Row(NamedTuple):
     epoch: int
     step: int
     metrics: Metrics
+
+
+def _number(value: Tensor) -> float:
+    return np.float64(value.item()) if value.dtype == torch.float64 else float(value)

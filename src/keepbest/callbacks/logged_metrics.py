@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
 
 Metrics = dict[str, Tensor]
 
@@ -16,3 +20,18 @@ def changed(after: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Metric
     the same value.
     """
     return {name: value for name, value in after.items() if before.get(name) is not value and value.numel() == 1}
+
+
+def logged_in_training_step(trainer: Trainer, name: str) -> bool:
+    """Return whether a metric was logged in this epoch by the training step or a hook of the training batch.
+
+    Such a value is older than the weights: it was computed before the optimizer's step. Hooks at the end of the epoch
+    do not count.
+    """
+    # the one place that knows which hook logged what; private, but Lightning's version is pinned
+    metrics = trainer.fit_loop.epoch_loop._results.result_metrics
+    return any(
+        name in (metric.meta.name, f"{metric.meta.name}_step", f"{metric.meta.name}_epoch")
+        for metric in metrics
+        if not metric.meta.fx.startswith("on_train_epoch")
+    )

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any, SupportsFloat
 
+import torch
 from torch import Tensor, nn
 
 from keepbest.errors import ConfigError
@@ -44,16 +45,18 @@ class BestWeights:
         Returns:
             Whether they were kept.
         """
-        if not is_better(score, self.score, self.mode, self.min_delta):
+        if not self.is_better(score):
             return False
         self.keep(score, epoch)
         return True
 
+    def is_better(self, score: SupportsFloat) -> bool:
+        """Return whether a score is better than the best so far."""
+        return is_better(score, self.score, self.mode, self.min_delta)
+
     def keep(self, score: SupportsFloat, epoch: int) -> None:
         """Keep the weights that the module has now, as the best."""
-        self._weights = {
-            name: _copied(value, self._weights.get(name)) for name, value in self.module.state_dict().items()
-        }
+        self._weights = _copy_of(self.module.state_dict(), self._weights)
         self.score, self.epoch = float(score), epoch
 
     def restore(self) -> bool:
@@ -64,24 +67,42 @@ class BestWeights:
         """
         if self.epoch is None:
             return False
-        self.module.load_state_dict(self._weights)
+        weights = copy.copy(self._weights)
+        for name in filter(_is_extra_state, weights):  # the module takes it as it is, and may change it afterwards
+            weights[name] = copy.deepcopy(weights[name])
+        self.module.load_state_dict(weights)
         return True
 
     def state_dict(self) -> dict[str, Any]:
         """Return the copy, its score and its epoch: plain data and tensors, which a safe load accepts."""
-        return {"score": self.score, "epoch": self.epoch, "weights": dict(self._weights)}
+        return {"score": self.score, "epoch": self.epoch, "weights": copy.copy(self._weights)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from what `state_dict` returned."""
         self.score, self.epoch = state["score"], state["epoch"]
-        self._weights = {name: _copied(value, None) for name, value in state["weights"].items()}
+        self._weights = _copy_of(state["weights"], {})
+
+
+@torch.inference_mode(False)  # its tensors could not be written to again outside that mode
+def _copy_of(weights: Weights, memory: Weights) -> Weights:
+    """Return a copy in main memory, made in the tensors of `memory` where they fit.
+
+    It is of the same type, with the versions of the modules' formats that torch keeps in an attribute of it.
+    """
+    copied = copy.copy(weights)
+    for name, value in weights.items():
+        copied[name] = _copied(value, memory.get(name))
+    return copied
 
 
 def _copied(value: Any, buffer: Any) -> Any:
-    """Return a copy in main memory, made in `buffer` where that fits."""
     if not isinstance(value, Tensor):  # what a module's get_extra_state returned
         return copy.deepcopy(value)
     value = value.detach()
     if isinstance(buffer, Tensor) and buffer.shape == value.shape and buffer.dtype == value.dtype:
         return buffer.copy_(value)
     return value.to("cpu", copy=True)
+
+
+def _is_extra_state(name: str) -> bool:
+    return name.endswith("_extra_state")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningDataModule, LightningModule
 
-from keepbest.checkpoints.hashing import HashingWriter
 from keepbest.checkpoints.plain import plain_hyperparameters
+from keepbest.checkpoints.writing import write_checkpoint
 from keepbest.errors import KeepbestError
-from keepbest.records.atomic import replacing
 
 _OWNERS = (LightningModule, LightningDataModule)
 _HYPERPARAMETERS = [owner.CHECKPOINT_HYPER_PARAMS_KEY for owner in _OWNERS]
@@ -46,18 +44,8 @@ class DurableCheckpointIO(TorchCheckpointIO):
         if "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
-        target, writer = Path(path), None
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(target) as file:
-                writer = HashingWriter(file)
-                torch.save(checkpoint, cast("Any", writer))
-        except (OSError, RuntimeError) as error:
-            cause = error if isinstance(error, OSError) else writer.failure if writer else None
-            if cause is None:
-                raise
-            raise KeepbestError(_why_not_written(target, cause)) from error
-        self.sha256[target] = writer.hexdigest()
+        target = Path(path)
+        self.sha256[target] = write_checkpoint(checkpoint, target)
         if not self._checked:
             _require_safe(target)
             self._checked = True
@@ -82,16 +70,3 @@ def _require_safe(path: Path) -> None:
             "a checkpoint must hold only tensors and plain containers, what on_save_checkpoint, a state_dict or a "
             f"callback adds needs {', '.join(sorted(unsafe))}. Store it as tensors, numbers, texts, lists and dicts."
         )
-
-
-def _why_not_written(target: Path, error: OSError) -> str:
-    remedy = {
-        errno.ENOSPC: "Free some space on that disk",
-        errno.EDQUOT: "Free some of your quota",
-        errno.EACCES: "Give this user permission to write there",
-        errno.EROFS: "Choose a directory on a writable disk",
-    }.get(error.errno or 0, "See the system's message")
-    return (
-        f"the checkpoint {target} could not be written: {error.strerror or error}. {remedy}. "
-        "A checkpoint that was written before under this name is still whole."
-    )

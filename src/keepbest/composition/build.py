@@ -122,7 +122,13 @@ def _call(make: Any, key: str) -> Any:
 
 def _expect(made: Any, key: str, kind: type[T]) -> T:
     if not isinstance(made, kind):
-        raise ConfigError(f"it must be a {kind.__name__}", key=key, received=type(made).__name__)
+        other = any(base.__module__.partition(".")[0] == "pytorch_lightning" for base in type(made).__mro__)
+        raise ConfigError(
+            f"it must be a {kind.__name__}" + (" of the package lightning" if other else ""),
+            key=key,
+            received=type(made).__name__,
+            remedy="It is one of pytorch_lightning: import from lightning.pytorch instead" if other else None,
+        )
     return made
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
+from keepbest.composition.schema import Guards
 from keepbest.errors import ConfigError, did_you_mean
 from keepbest.stopping.comparison import MODES
 from keepbest.stopping.policy import POLICY_SETTINGS, StoppingPolicy
@@ -99,6 +101,22 @@ def _look_at_verification(config: Mapping[str, Any]) -> Iterator[ConfigError]:
         yield ConfigError("it must be auto or a number, at least 0", key="verification.tolerance", received=tolerance)
 
 
+def _look_at_guards(config: Mapping[str, Any]) -> Iterator[ConfigError]:
+    node, known = config.get("guards") or {}, [field.name for field in fields(Guards)]
+    if not isinstance(node, Mapping):
+        yield ConfigError(f"it must hold {', '.join(known)}", key="guards", received=node)
+        return
+    for name, wanted in node.items():
+        if name not in known:
+            yield ConfigError(
+                f"there is no such guard, there are {', '.join(known)}",
+                key=f"guards.{name}",
+                remedy=did_you_mean(str(name), known),
+            )
+        elif not isinstance(wanted, bool):
+            yield ConfigError("it must be true or false", key=f"guards.{name}", received=wanted)
+
+
 def _look_at_policy(config: Mapping[str, Any]) -> Iterator[ConfigError]:
     try:
         policy_of(config)
@@ -156,4 +174,5 @@ _LOOKS: tuple[Callable[[Mapping[str, Any]], Iterator[ConfigError]], ...] = (
     _look_at_objective,
     _look_at_seed,
     _look_at_verification,
+    _look_at_guards,
 )

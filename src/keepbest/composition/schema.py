@@ -21,6 +21,21 @@ class Verification:
     tolerance: float | Literal["auto"] = "auto"
 
 
+@dataclass(frozen=True)
+class Guards:
+    """What is looked at before an epoch is wasted; each can be turned off.
+
+    Args:
+        training_monitor: the objective must not be logged by the training step, where the best weights are restored.
+        overlap: training and validation data must not share samples.
+        patience: what patience means in epochs, and whether it can run out.
+    """
+
+    training_monitor: bool = True
+    overlap: bool = True
+    patience: bool = True
+
+
 def objective_of(config: Mapping[str, Any]) -> Objective:
     """Return the objective of a checked config."""
     return Objective(**config["objective"])
@@ -29,3 +44,8 @@ def objective_of(config: Mapping[str, Any]) -> Objective:
 def verification_of(config: Mapping[str, Any]) -> Verification:
     """Return the verification settings of a checked config."""
     return Verification(**(config.get("verification") or {}))
+
+
+def guards_of(config: Mapping[str, Any]) -> Guards:
+    """Return which guards a checked config wants."""
+    return Guards(**(config.get("guards") or {}))

@@ -111,11 +111,11 @@ class Run:
         """
         from lightning.pytorch import LightningModule
 
-        from keepbest.checkpoints.loading import load_checkpoint
+        from keepbest.checkpoints.loading import read_checkpoint
         from keepbest.composition.build import build_model
         from keepbest.composition.targets import require_classes
 
-        checkpoint = load_checkpoint(self.best_model_path, sha256=None)
+        checkpoint = read_checkpoint(self.best_model_path, sha256=None)
         learnt = checkpoint.get("hyper_parameters") or {}
         node = {name: learnt.get(name) if value is None else value for name, value in self.config["model"].items()}
         require_classes(node, "model", LightningModule)

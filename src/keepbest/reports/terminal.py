@@ -66,7 +66,7 @@ def _best(record: RunRecord) -> str:
 def _verified(record: RunRecord) -> str:
     verified = record.verified
     if verified is None:
-        return "nothing to verify"
+        return "nothing to verify" if record.best_model_score is None else "no, they were not evaluated again"
     if verified.exact:
         return "yes, the restored weights give the same score bit for bit"
     return f"yes, the restored weights give {verified.score:.6g}, {verified.abs_diff:.2g} from the recorded score"

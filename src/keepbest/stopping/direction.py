@@ -9,30 +9,45 @@ from keepbest.stopping.comparison import Mode
 
 # Words of metric names as Lightning, torchmetrics, Keras and scikit-learn users write them.
 _LOWER_IS_BETTER = frozenset({
-    "loss", "error", "err", "mae", "mse", "rmse", "msle", "mape", "smape", "nll", "ce", "bce", "xent", "crossentropy",
-    "entropy", "perplexity", "ppl", "kl", "divergence", "wer", "cer", "ter", "fid", "kid", "lpips", "hinge", "brier",
-    "ece", "regret", "distance", "hausdorff", "eer", "fpr", "fnr",
+    "loss", "logloss", "error", "err", "mae", "mse", "rmse", "msle", "rmsle", "mape", "smape", "wape", "mase", "crps",
+    "nll", "ce", "bce", "xent", "crossentropy", "entropy", "perplexity", "ppl", "bpc", "bpd", "kl", "divergence",
+    "wer", "cer", "ter", "fid", "kid", "lpips", "dists", "hinge", "brier", "ece", "regret", "distance", "hausdorff",
+    "eer", "fpr", "fnr",
 })  # fmt: skip
 _HIGHER_IS_BETTER = frozenset({
-    "acc", "accuracy", "precision", "recall", "f1", "fbeta", "fscore", "auc", "auroc", "roc", "auprc", "ap", "map",
-    "iou", "jaccard", "dice", "r2", "bleu", "rouge", "meteor", "psnr", "ssim", "mcc", "kappa", "specificity",
-    "sensitivity", "tpr", "tnr", "ndcg", "mrr", "reward", "likelihood", "elbo", "correlation", "pearson", "spearman",
-    "similarity",
+    "acc", "accuracy", "precision", "recall", "f1", "f1score", "fbeta", "fscore", "auc", "auroc", "roc", "auprc", "ap",
+    "map", "iou", "miou", "jaccard", "dice", "r2", "bleu", "rouge", "chrf", "meteor", "psnr", "ssim", "snr", "sdr",
+    "mcc", "matthews", "kappa", "specificity", "sensitivity", "tpr", "tnr", "ndcg", "mrr", "reward", "likelihood",
+    "elbo", "corr", "correlation", "pearson", "spearman", "similarity", "explained",
 })  # fmt: skip
+# Names that mean the opposite of their last word: a likelihood turned over, and two distances.
+_LOWER_IS_BETTER_PHRASES = (
+    "neg_log_likelihood", "negative_log_likelihood", "perceptual_image_patch_similarity",
+    "structure_and_texture_similarity",
+)  # fmt: skip
+# What follows may be turned over (scikit-learn's `neg_log_loss`) or not (the loss of the negative samples).
+_MAY_TURN_OVER = frozenset({"neg", "negative"})
 
 
 def mode_of(monitor: str) -> Mode:
     """Return "min" or "max" for the name of a metric such as `val_loss`, `val/top1_acc` or `valid.MeanSquaredError`.
 
-    The last word that is known decides: a name begins with what was measured on and ends with what was measured.
+    The last word that is known decides: a name begins with what was measured on and ends with what was measured. A
+    number behind a word does not matter (`acc1`, `mAP50`).
 
     Raises:
-        ConfigError: when no word of the name is known.
+        ConfigError: when no word of the name is known, or one may turn over what the others say (`neg_log_loss`).
     """
-    for word in reversed(_words(monitor)):
-        if word in _LOWER_IS_BETTER:
+    words = _words(monitor)
+    if any(phrase in "_".join(words) for phrase in _LOWER_IS_BETTER_PHRASES):
+        return "min"
+    if _MAY_TURN_OVER.intersection(words):
+        words = []
+    for word in reversed(words):
+        forms = {word, word.rstrip("0123456789")}
+        if forms & _LOWER_IS_BETTER:
             return "min"
-        if word in _HIGHER_IS_BETTER:
+        if forms & _HIGHER_IS_BETTER:
             return "max"
     raise ConfigError(
         "mode='auto' needs a metric whose name says which direction is better",
@@ -42,5 +57,9 @@ def mode_of(monitor: str) -> Mode:
 
 
 def _words(name: str) -> list[str]:
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", name)  # MeanSquaredError
+    apart = _NEW_WORD.sub("_", name.replace("IoU", "Iou").replace("FBeta", "Fbeta"))
     return [word for word in re.split(r"[^a-z0-9]+", apart.lower()) if word]
+
+
+# MeanSquaredError, BinaryAUROC, BLEUScore
+_NEW_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

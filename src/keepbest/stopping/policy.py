@@ -96,6 +96,7 @@ class StoppingPolicy:
         return asdict(self)
 
 
+@dataclass
 class PolicyState:
     """A policy watching one series of values.
 
@@ -110,15 +111,14 @@ class PolicyState:
         reason: why it said so, or None.
     """
 
-    def __init__(self, policy: StoppingPolicy) -> None:
-        self.policy = policy
-        self.best: float | None = None
-        self.best_epoch: int | None = None
-        self.wait = 0
-        self.checks = 0
-        self.last: float | None = None
-        self.stopped_epoch: int | None = None
-        self.reason: StopReason | None = None
+    policy: StoppingPolicy
+    best: float | None = None
+    best_epoch: int | None = None
+    wait: int = 0
+    checks: int = 0
+    last: float | None = None
+    stopped_epoch: int | None = None
+    reason: StopReason | None = None
 
     @property
     def stopped(self) -> bool:
@@ -152,11 +152,15 @@ class PolicyState:
 
         It asks of the latest check what its outcome would be today. What was waited stays what was waited.
         """
-        if self.reason is None or self.last is None:
-            return self.stopped
         if self.reason is StopReason.PATIENCE_EXHAUSTED:
             return self.wait >= self.policy.patience
+        if self.reason is None or self.last is None:
+            return self.stopped
         return self._reason_at_once(self.last) is not None
+
+    def forget_stop(self) -> None:
+        """Go on as if stop had not been said; what was waited stays what was waited."""
+        self.stopped_epoch = self.reason = None
 
     def _judge(self, value: SupportsFloat, epoch: int) -> tuple[bool, StopReason | None]:
         at_once = self._reason_at_once(value)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keepbest.checkpoints.hashing import sha256_of
-from keepbest.checkpoints.loading import load_checkpoint
 from keepbest.errors import KeepbestError
 from keepbest.training.verification import verify
 
 if TYPE_CHECKING:
+    from keepbest.callbacks.history import Check
     from keepbest.training.running_record import RunningRecord
     from keepbest.training.session import Session
 
@@ -23,20 +23,28 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Best:
-    """The checkpoint that was kept, and its score."""
+    """The best weights of a training: the check they were kept for, and where they are.
 
-    path: Path
-    score: float
+    Args:
+        check: epoch, step and score.
+        path: their checkpoint; None when the early stopping restored them from memory.
+    """
+
+    check: Check
+    path: Path | None
 
 
 def find_best(session: Session) -> Best | None:
-    """Return the checkpoint that the trainer kept for the objective; None without a keeper or a finite check.
+    """Return the best that the trainer kept for the objective; None without a keeper or a finite check.
 
     Raises:
-        KeepbestError: when what was kept is not the strict optimum of the checks.
+        KeepbestError: when what was kept is not the optimum of the checks, by the keeper's `min_delta`.
     """
-    keeper, optimum = session.keeper, session.history.best
-    if keeper is None or optimum is None or not math.isfinite(optimum.value):
+    keeper = session.keeper
+    if keeper is None:
+        return _restored_from_memory(session)
+    optimum = session.history.best_by(getattr(keeper, "min_delta", 0.0))
+    if optimum is None or not math.isfinite(optimum.value):
         return None
     score = None if keeper.best_model_score is None else float(keeper.best_model_score)
     if score != optimum.value or not keeper.best_model_path:
@@ -45,22 +53,29 @@ def find_best(session: Session) -> Best | None:
             f"{optimum.epoch}, it kept {'nothing' if score is None else repr(score)}. Let it look at every check: "
             "save_top_k=1, every_n_epochs=1; under several processes log with sync_dist=True."
         )
-    return Best(Path(keeper.best_model_path), score)
+    return Best(optimum, Path(keeper.best_model_path))
+
+
+def _restored_from_memory(session: Session) -> Best | None:
+    stopper = session.trainer.early_stopping_callback
+    epoch, score = getattr(stopper, "best_epoch", None), getattr(stopper, "best_model_score", None)
+    checks = (check for check in session.history.checks if (check.epoch, check.value) == (epoch, score))
+    check = next(checks, None)
+    return Best(check, path=None) if check else None
 
 
 def note_best(best: Best, session: Session, record: RunningRecord, job_dir: Path) -> None:
-    """Put the best checkpoint into the record, its path relative to the run."""
+    """Put the best into the record, its path relative to the run."""
     if not record.writes:
         return
-    kept = load_checkpoint(best.path, sha256=None)
-    record.note(
-        best_model_path=Path(os.path.relpath(best.path, job_dir)).as_posix(),
-        best_model_score=best.score,
-        best_epoch=kept["epoch"],
-        best_step=kept["global_step"],
-        best_sha256=session.checkpoint_io.sha256.get(best.path) or sha256_of(best.path),
-        best_bytes=best.path.stat().st_size,
-    )
+    check = best.check
+    record.note(best_model_score=check.value, best_epoch=check.epoch, best_step=check.step)
+    if best.path:
+        record.note(
+            best_model_path=Path(os.path.relpath(best.path, job_dir)).as_posix(),
+            best_sha256=session.checkpoint_io.sha256.get(best.path) or sha256_of(best.path),
+            best_bytes=best.path.stat().st_size,
+        )
 
 
 def note_best_so_far(session: Session, record: RunningRecord, job_dir: Path) -> None:
@@ -84,8 +99,11 @@ def restore_and_verify(best: Best, session: Session, record: RunningRecord) -> N
     session.trainer.validate(
         session.model, datamodule=session.datamodule, ckpt_path=best.path, weights_only=True, verbose=False
     )
-    measured = float(session.trainer.callback_metrics[monitor])
+    value = session.trainer.callback_metrics.get(monitor)
+    if value is None:
+        log.warning("the best weights cannot be verified: %s is logged by training, not by validation", monitor)
+        return
     device = session.trainer.strategy.root_device
-    verified = verify(monitor, best.score, measured, session.verification, device)
+    verified = verify(monitor, best.check.value, float(value), session.verification, device)
     record.note(verified=verified)
-    log.info("restored the best weights of epoch %s: %s %.6g again", record.value.best_epoch, monitor, measured)
+    log.info("restored the best weights of epoch %s: %s %.6g again", best.check.epoch, monitor, verified.score)

@@ -5,42 +5,55 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from keepbest.callbacks.early_stopping import EarlyStopping
+from keepbest.callbacks.lightning_state import FROM_LIGHTNING
 from keepbest.records.run_record import PolicyBest, RunStatus, Stopping
 from keepbest.stopping.reasons import StopReason
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
-    from lightning.pytorch.callbacks import EarlyStopping
+    from lightning.pytorch.callbacks import EarlyStopping as LightningEarlyStopping
 
     from keepbest.callbacks.history import History
-
-_BY_LIGHTNING = {
-    "PATIENCE_EXHAUSTED": StopReason.PATIENCE_EXHAUSTED,
-    "NON_FINITE_METRIC": StopReason.NON_FINITE,
-    "STOPPING_THRESHOLD": StopReason.THRESHOLD_REACHED,
-    "DIVERGENCE_THRESHOLD": StopReason.DIVERGED,
-}
+    from keepbest.stopping.policy import PolicyState
+    from keepbest.training.session import Session
 
 
-def describe_stop(trainer: Trainer, history: History) -> Stopping:
+def watched(session: Session) -> PolicyState | None:
+    """Return what the stopping policy has seen; None when early stopping is off.
+
+    keepbest's callback holds it. Another EarlyStopping decides by itself: its policy is shown the recorded checks.
+    """
+    stopper = session.trainer.early_stopping_callback
+    if isinstance(stopper, EarlyStopping):
+        return stopper.policy_state
+    if session.policy is None:
+        return None
+    state = session.policy.start()
+    for check in session.history.checks:
+        state.update(check.value, check.epoch)
+    return state
+
+
+def describe_stop(session: Session) -> Stopping:
     """Return the record's account of the stop."""
+    trainer, checks, state = session.trainer, session.history.checks, watched(session)
     early_stopping = trainer.early_stopping_callback
     reason = _reason(trainer, early_stopping)
     stopper = early_stopping if reason and reason.is_early else None
-    state = history.policy_state
     return Stopping(
         policy=state.policy.as_dict() if state else None,
         # not Lightning's stopped_epoch: before min_epochs that is where the stop was first asked for
-        stopped_epoch=history.checks[-1].epoch if stopper and history.checks else None,
-        checks=len(history.checks),
+        stopped_epoch=checks[-1].epoch if stopper and checks else None,
+        checks=len(checks),
         reason=reason.value if reason else None,
         message=stopper.stopping_reason_message if stopper else None,
     )
 
 
-def describe_policy_best(history: History) -> PolicyBest | None:
+def describe_policy_best(session: Session) -> PolicyBest | None:
     """Return the last value that the policy accepted, if there is a policy and it accepted one."""
-    state = history.policy_state
+    state = watched(session)
     if state is None or state.best is None or state.best_epoch is None:
         return None
     return PolicyBest(epoch=state.best_epoch, score=state.best)
@@ -53,8 +66,8 @@ def status_of(history: History, stopping: Stopping | None) -> RunStatus:
     return RunStatus.DIVERGED if non_finite or beyond else RunStatus.COMPLETED
 
 
-def _reason(trainer: Trainer, early_stopping: EarlyStopping | None) -> StopReason | None:
-    by_policy = _BY_LIGHTNING.get(early_stopping.stopping_reason.name) if early_stopping else None
+def _reason(trainer: Trainer, early_stopping: LightningEarlyStopping | None) -> StopReason | None:
+    by_policy = FROM_LIGHTNING.get(early_stopping.stopping_reason) if early_stopping else None
     if by_policy and trainer.should_stop:
         return by_policy
     if trainer.max_epochs not in (None, -1) and trainer.current_epoch >= (trainer.max_epochs or 0):

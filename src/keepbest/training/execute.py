@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from keepbest.composition.checks import check
 from keepbest.composition.resolved import read_config
-from keepbest.errors import KeepbestError
+from keepbest.errors import KeepbestError, MonitorError
 from keepbest.records.run_record import RunRecord
 from keepbest.training.interruption import as_interruption
 from keepbest.training.job_log import job_log
@@ -96,14 +96,13 @@ def _fit(session: Session, record: RunningRecord) -> None:
             session.trainer.fit(session.model, datamodule=session.datamodule)
     except RuntimeError as error:
         if "Early stopping conditioned on metric" in str(error):  # Lightning's words for a check that has no value
-            require_checks(session.trainer, len(session.history.checks))
+            require_checks(session.trainer, session.history.validations)
+            raise MonitorError(session.objective.monitor, session.trainer.callback_metrics) from error
         raise
     require_training(session.trainer)
     require_checks(session.trainer, len(session.history.checks))
     record.note_epochs(session.trainer.current_epoch)
-    record.note(
-        stopping=describe_stop(session.trainer, session.history), policy_best=describe_policy_best(session.history)
-    )
+    record.note(stopping=describe_stop(session), policy_best=describe_policy_best(session))
 
 
 def _test(session: Session, record: RunningRecord) -> None:

@@ -17,6 +17,7 @@ _NOISE = (
     r"During `trainer.validate\(\)`, it is recommended to use",  # the check must see the batches that the fit saw
     r"isinstance\(treespec, LeafSpec\)",  # between Lightning and torch, nothing a user can act on
 )
+_FOR_PEOPLE = ("keepbest", "lightning.pytorch.keepbest", "py.warnings")  # the second: see callbacks.rank_zero
 _LIGHTNING = ("lightning", "lightning.pytorch", "lightning.fabric")
 """Loggers to which Lightning gives a handler of its own when it is imported."""
 
@@ -94,5 +95,5 @@ class _Terminal(_StreamHandler):
 
 
 def _is_for_people(record: logging.LogRecord) -> bool:
-    told_by = record.name.startswith(("keepbest", "py.warnings")) or record.levelno >= logging.ERROR
+    told_by = record.name.startswith(_FOR_PEOPLE) or record.levelno >= logging.ERROR
     return told_by and not record.exc_info  # tracebacks stay in the log

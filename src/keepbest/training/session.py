@@ -18,18 +18,21 @@ from keepbest.composition.build import (
     build_trainer,
 )
 from keepbest.composition.checks import policy_of
-from keepbest.composition.schema import objective_of, verification_of
+from keepbest.composition.schema import Guards, guards_of, objective_of, verification_of
 from keepbest.guards.batches import ValidationGuard
 from keepbest.guards.monitor import MonitorGuard
+from keepbest.guards.overlap import OverlapGuard
+from keepbest.guards.patience import PatienceGuard
 from keepbest.records.metrics_table import METRICS_FILE
 
 if TYPE_CHECKING:
-    from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+    from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
     from lightning.pytorch.callbacks import ModelCheckpoint
 
     from keepbest.composition.resolved import PlainConfig
     from keepbest.composition.schema import Verification
     from keepbest.records.run_record import Objective
+    from keepbest.stopping.policy import StoppingPolicy
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Session:
     """One job's model, data and trainer, and what watches them."""
 
     objective: Objective
+    policy: StoppingPolicy | None
     verification: Verification
     model: LightningModule
     datamodule: LightningDataModule
@@ -67,8 +71,8 @@ def prepare(config: PlainConfig, job_dir: Path, *, writes: bool) -> Session:
     if config.get("seed") is not None:
         seed_everything(config["seed"], workers=True, verbose=False)
     objective = objective_of(config)
-    history = History(job_dir / METRICS_FILE if writes else None, objective, policy_of(config))
-    watching = [history, Announcer(history), MonitorGuard(objective.monitor), ValidationGuard()]
+    history = History(job_dir / METRICS_FILE if writes else None, objective)
+    watching = [history, Announcer(history), *build_guards(objective, guards_of(config))]
     datamodule, model = build_datamodule(config["data"]), build_model(config["model"])
     checkpoint_io = DurableCheckpointIO()
     trainer = build_trainer(
@@ -78,7 +82,19 @@ def prepare(config: PlainConfig, job_dir: Path, *, writes: bool) -> Session:
         checkpoint_io,
         job_dir,
     )
-    return Session(objective, verification_of(config), model, datamodule, trainer, history, checkpoint_io)
+    return Session(
+        objective, policy_of(config), verification_of(config), model, datamodule, trainer, history, checkpoint_io
+    )
+
+
+def build_guards(objective: Objective, wanted: Guards) -> list[Callback]:
+    """Make what looks at the training before an epoch is wasted."""
+    guards: list[Callback] = [MonitorGuard(objective.monitor, training=wanted.training_monitor), ValidationGuard()]
+    if wanted.overlap:
+        guards.append(OverlapGuard())
+    if wanted.patience:
+        guards.append(PatienceGuard())
+    return guards
 
 
 def _with_bar_for_people(trainer: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,48 @@
+"""What Lightning's EarlyStopping knows, in the policy's terms."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, cast
+
+from lightning.pytorch.callbacks.early_stopping import EarlyStopping, EarlyStoppingReason
+
+from keepbest.stopping.reasons import StopReason
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from keepbest.stopping.comparison import Mode
+
+TO_LIGHTNING = {
+    StopReason.PATIENCE_EXHAUSTED: EarlyStoppingReason.PATIENCE_EXHAUSTED,
+    StopReason.NON_FINITE: EarlyStoppingReason.NON_FINITE_METRIC,
+    StopReason.THRESHOLD_REACHED: EarlyStoppingReason.STOPPING_THRESHOLD,
+    StopReason.DIVERGED: EarlyStoppingReason.DIVERGENCE_THRESHOLD,
+}
+FROM_LIGHTNING = {theirs: ours for ours, theirs in TO_LIGHTNING.items()}
+
+
+def worst_score(mode: Mode) -> float:
+    """Return the infinity that Lightning begins with."""
+    return math.inf if mode == "min" else -math.inf
+
+
+def number_of(best_score: Tensor, mode: Mode) -> float | None:
+    """Return a best score as a number; None for the infinity that Lightning begins with."""
+    best = float(best_score)
+    return None if best == worst_score(mode) else best
+
+
+def policy_state_of(callback: EarlyStopping) -> dict[str, Any]:
+    """Return the state of Lightning's callback as `PolicyState.state_dict` has it; what it does not know is None."""
+    stopped = callback.stopping_reason in FROM_LIGHTNING
+    return {
+        "best": number_of(callback.best_score, cast("Mode", callback.mode)),
+        "best_epoch": None,
+        "wait": callback.wait_count,
+        "checks": 0,
+        "last": None,
+        "stopped_epoch": callback.stopped_epoch if stopped else None,
+        "reason": FROM_LIGHTNING[callback.stopping_reason].value if stopped else None,
+    }

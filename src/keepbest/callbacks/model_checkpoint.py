@@ -1,0 +1,207 @@
+"""A checkpoint callback whose best is the best, wherever the run was moved and however many processes train it."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import ModelCheckpoint as LightningModelCheckpoint
+
+from keepbest.callbacks.agreement import require_agreement
+from keepbest.callbacks.mixed_packages import require_same_package
+from keepbest.callbacks.moved_checkpoints import follow_move
+from keepbest.errors import ConfigError, did_you_mean
+from keepbest.stopping.comparison import Mode, is_better
+from keepbest.stopping.policy import StoppingPolicy
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule, Trainer
+    from torch import Tensor
+
+EVERY_EPOCH = "every_epoch"
+
+
+class ModelCheckpoint(LightningModelCheckpoint):
+    """Lightning's ModelCheckpoint, whose best is the strict optimum of the checks and stays it.
+
+    It takes the place of `lightning.pytorch.callbacks.ModelCheckpoint` in an existing project: the same arguments and
+    attributes, the same name and state key, so that each restores its state from the other's checkpoints. The
+    differences are these, and no others:
+
+    * The arguments `save_best_only` and `min_delta`, and `save_last="every_epoch"`.
+    * NaN, and the infinity at the bad end, are never a best: a run whose metric was never a number has an empty
+      `best_model_path`. (Lightning keeps the first such epoch, with an infinite score.)
+    * On resuming in another directory than the checkpoint's, the best ones are found where they are now: at the same
+      place below the new directory, or where they were. (Lightning forgets their scores, and the next epoch, however
+      bad, is the best.)
+    * Ranks that see different values of the monitored metric are an error, on all of them; names of files are those of
+      the first rank. (Lightning's ranks go on with different best paths.)
+    * A metric in `filename` that was not logged is an error. (Lightning writes 0.)
+    * Any other `save_last` than those below is refused, and a trainer of the package `pytorch_lightning`.
+
+    Args:
+        dirpath: where the checkpoints go; None: below the logger's or the trainer's directory.
+        filename: their name, with metrics in braces such as `{epoch}-{val_loss:.2f}`.
+        monitor: the metric whose best checkpoints are kept; None keeps the latest.
+        verbose: say what is saved.
+        save_last: True or "link" as in Lightning: also as `last.ckpt`, whenever a checkpoint is saved; "every_epoch":
+            at the end of every epoch, and whole, also with `save_weights_only`, so that a training can be resumed.
+        save_top_k: how many of the best to keep; -1 for all.
+        save_on_exception: save also when an exception ends the training.
+        save_weights_only: leave out what a resumed training needs.
+        mode: "min" or "max".
+        auto_insert_metric_name: put the metric's name into the file name.
+        every_n_train_steps: how often to save, in training steps.
+        train_time_interval: how often to save, in time.
+        every_n_epochs: how often to save, in epochs.
+        save_on_train_epoch_end: at the end of the training epoch instead of after validation; None decides by the
+            trainer's validation interval.
+        enable_version_counter: give a new name instead of writing over a file of another run.
+        save_best_only: as in Keras: nothing but the one best checkpoint; it needs `monitor`.
+        min_delta: how much better than the kept one a checkpoint must be to replace it, in the metric's units. With the
+            early stopping's value both accept the same improvements; 0 keeps the strict best.
+
+    Raises:
+        MisconfigurationException: where Lightning does, and for another `save_last`.
+        ConfigError: for `save_best_only` or `min_delta` beside arguments that they contradict.
+    """
+
+    def __init__(
+        self,
+        dirpath: str | Path | None = None,
+        filename: str | None = None,
+        monitor: str | None = None,
+        verbose: bool = False,
+        save_last: bool | Literal["link", "every_epoch"] | None = None,
+        save_top_k: int = 1,
+        save_on_exception: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "min",
+        auto_insert_metric_name: bool = True,
+        every_n_train_steps: int | None = None,
+        train_time_interval: timedelta | None = None,
+        every_n_epochs: int | None = None,
+        save_on_train_epoch_end: bool | None = None,
+        enable_version_counter: bool = True,
+        *,
+        save_best_only: bool = False,
+        min_delta: float = 0.0,
+    ) -> None:
+        super().__init__(
+            dirpath=dirpath,
+            filename=filename,
+            monitor=monitor,
+            verbose=verbose,
+            save_last=save_last,  # type: ignore[arg-type]  # Lightning takes whatever is true for True
+            save_top_k=save_top_k,
+            save_on_exception=save_on_exception,
+            save_weights_only=save_weights_only,
+            mode=mode,
+            auto_insert_metric_name=auto_insert_metric_name,
+            every_n_train_steps=every_n_train_steps,
+            train_time_interval=train_time_interval,
+            every_n_epochs=every_n_epochs,
+            save_on_train_epoch_end=save_on_train_epoch_end,
+            enable_version_counter=enable_version_counter,
+        )
+        if save_last not in (None, True, False, "link", EVERY_EPOCH):
+            raise MisconfigurationException(
+                f"save_last must be true, false, 'link' or '{EVERY_EPOCH}', got {save_last!r}."
+            )
+        self.save_best_only = save_best_only
+        self.min_delta = StoppingPolicy(min_delta=min_delta).min_delta
+        self._missing_is_error = True
+        self._require_one_best()
+
+    def _require_one_best(self) -> None:
+        for name in ("save_best_only", "min_delta"):
+            if getattr(self, name) and (self.monitor is None or self.save_top_k != 1):
+                raise ConfigError(
+                    f"{name} keeps one best checkpoint: it needs monitor, and save_top_k=1",
+                    received=f"monitor={self.monitor!r}, save_top_k={self.save_top_k}",
+                )
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Find out where the checkpoints go."""
+        require_same_package(self, trainer)
+        super().setup(trainer, pl_module, stage)
+        self._missing_is_error = True
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the best ones, then the state at the end of this epoch."""
+        super().on_train_epoch_end(trainer, pl_module)
+        if self.save_last == EVERY_EPOCH and not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set elsewhere
+            self._save_whole_last(trainer)
+
+    def _save_whole_last(self, trainer: Trainer) -> None:
+        wanted, self.save_weights_only = self.save_weights_only, False
+        try:
+            super()._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+        finally:
+            self.save_weights_only = wanted
+
+    def _save_last_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Tensor]) -> None:
+        if self.save_last != EVERY_EPOCH:  # for Lightning any text is true, and it would save it with every best one
+            super()._save_last_checkpoint(trainer, monitor_candidates)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Save the state, if that was asked for; a metric missing from its name must not hide the exception."""
+        self._missing_is_error = False
+        super().on_exception(trainer, pl_module, exception)
+
+    def check_monitor_top_k(self, trainer: Trainer, current: Tensor | None = None) -> bool:
+        """Return whether a checkpoint of this value belongs to the best ones."""
+        if current is None or self.save_top_k == -1:
+            return current is not None
+        full = len(self.best_k_models) >= self.save_top_k
+        worst_kept = float(self.best_k_models[self.kth_best_model_path]) if full else None
+        return is_better(current, worst_kept, cast("Mode", self.mode), self.min_delta)
+
+    def _monitor_candidates(self, trainer: Trainer) -> dict[str, Tensor]:
+        """Return the metrics by name, those of the first rank on every rank, so that all of them act alike."""
+        own = super()._monitor_candidates(trainer)
+        if trainer.world_size == 1:
+            return own
+        if self.monitor is not None:
+            require_agreement(trainer, self.monitor, own.get(self.monitor))
+        # on the CPU: a tensor on the first rank's device would arrive there on the others
+        first: dict[str, Tensor] = trainer.strategy.broadcast({name: value.cpu() for name, value in own.items()})
+        return first
+
+    def _format_checkpoint_name(
+        self,
+        filename: str | None,
+        metrics: dict[str, Tensor],
+        prefix: str | None = None,
+        auto_insert_metric_name: bool = True,
+    ) -> str:
+        missing = [name for name in _NAMES.findall(filename or "") if name not in metrics]
+        if missing and self._missing_is_error:
+            raise ConfigError(
+                f"filename must name metrics that were logged, {missing[0]!r} was not; logged: {', '.join(metrics)}",
+                received=filename,
+                remedy=did_you_mean(missing[0], metrics),
+            )
+        return super()._format_checkpoint_name(filename, metrics, prefix, auto_insert_metric_name)
+
+    def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
+        self._forget_infinite_best()
+        super()._save_checkpoint(trainer, filepath)
+
+    def _forget_infinite_best(self) -> None:
+        """Lightning stores NaN as the infinity at the bad end: saved, as `save_top_k=-1` demands, but never a best."""
+        if self.best_model_score is not None and not is_better(self.best_model_score, None, cast("Mode", self.mode)):
+            self.best_model_path, self.best_model_score = "", None
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a checkpoint of this class or of Lightning's, written in this directory or another."""
+        if state_dict.get("dirpath", self.dirpath) != self.dirpath:
+            state_dict = follow_move(state_dict, str(self.dirpath), cast("Mode", self.mode), self._fs.exists)
+        super().load_state_dict(state_dict)
+        self._forget_infinite_best()
+
+
+_NAMES = re.compile(r"\{(.*?)[:}]")
