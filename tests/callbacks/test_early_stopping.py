@@ -388,14 +388,120 @@ def test_restoring_by_a_training_metric_is_refused(fit: Make, scripted: Make, ma
 
 def test_restoring_by_what_the_end_of_the_epoch_logs_is_fine(scripted: Make, make_trainer: Make) -> None:
     stopper = EarlyStopping("wrapped_up", restore_best_weights=True)  # logged by the module's on_train_epoch_end
-    make_trainer(stopper).fit(scripted([1, 2, 3]))
+    with pytest.warns(UserWarning, match="by wrapped_up, which the end of the training epoch logs") as caught:
+        make_trainer(stopper).fit(scripted([1, 2, 3]))
     assert stopper.best_epoch == 0
+    assert sum("wrapped_up" in str(each.message) for each in caught) == 1
 
 
-def test_restoring_by_a_value_that_is_older_than_the_weights_is_refused(fit: Make) -> None:
-    stopper = EarlyStopping("score", check_on_train_epoch_end=True, restore_best_weights=True)
-    with pytest.raises(KeepbestError, match="must check at the validation that measured the metric"):
-        fit(stopper, [3, 2, 1, 1], val_check_interval=0.75)
+def test_a_value_that_is_older_than_the_weights_keeps_nothing(fit: Make) -> None:
+    stopper = EarlyStopping("score", patience=9, check_on_train_epoch_end=True, restore_best_weights=True)
+    with pytest.warns(UserWarning, match="No best weights were restored: .* or none came right after its validation"):
+        module, _ = fit(stopper, [3, 2, 1, 1], val_check_interval=0.75, max_epochs=2)
+    assert (module.weights_of_epoch, stopper.best_epoch) == (1, None)
+
+
+def test_a_stale_value_at_the_end_of_a_broken_epoch_keeps_nothing(fit: Make) -> None:
+    """With a warm-up it is the first value that the policy looks at."""
+    stopper = EarlyStopping("score", restore_best_weights="policy_best", start_from_epoch=1)
+    with pytest.warns(UserWarning, match="No best weights were restored"):
+        fit(stopper, [3, 2, 1], max_steps=6, max_epochs=-1)
+    assert stopper.best_epoch is None
+
+
+@pytest.mark.parametrize("hook", ["on_validation_epoch_end", "on_train_epoch_end"])
+def test_weights_that_validation_did_not_see_are_never_kept_as_best(
+    stepping: Make, make_trainer: Make, hook: str
+) -> None:
+    """As with an average of the weights that is only there while validating."""
+
+    class Writes(Callback):
+        def write(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            with torch.no_grad():
+                pl_module.layer.weight += 0.5
+
+    setattr(Writes, hook, Writes.write)
+    stopper = EarlyStopping("score", restore_best_weights=True)
+    with pytest.raises(KeepbestError, match="must find the weights that validation saw, but they have changed since"):
+        make_trainer(Writes(), stopper).fit(stepping([3, 2, 1]))
+
+
+def test_lightnings_weight_averaging_beside_it_is_refused(scripted: Make, make_trainer: Make) -> None:
+    from lightning.pytorch.callbacks import EMAWeightAveraging
+
+    stopper = EarlyStopping("score", restore_best_weights=True)
+    with pytest.raises(KeepbestError, match=r"WeightAveraging.*Use a ModelCheckpoint"):
+        make_trainer(EMAWeightAveraging(decay=0.5), stopper).fit(scripted([3, 2, 1]))
+
+
+def test_a_frozen_part_that_the_module_leaves_out_of_its_state_stays_out(scripted: Make, make_trainer: Make) -> None:
+    class Frozen(scripted):
+        def __init__(self, scores: list[float]) -> None:
+            super().__init__(scores)
+            self.frozen = nn.Linear(1, 1)
+            self.strict_loading = False
+
+        def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+            return {name: value for name, value in super().state_dict().items() if "frozen" not in name}
+
+    stopper = EarlyStopping("score", restore_best_weights=True)
+    make_trainer(stopper).fit(Frozen([3, 1, 2]))
+    assert stopper.best_epoch == 1
+
+
+def test_a_model_whose_parameters_were_renamed_is_told_so(stepping: Make, make_trainer: Make) -> None:
+    class Renames(Callback):
+        def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            pl_module.other = pl_module.layer
+            del pl_module.layer
+
+    stopper = EarlyStopping("score", restore_best_weights=True)
+    with pytest.raises(KeepbestError, match="must have the parameters that it had in epoch 1, whose weights cannot"):
+        make_trainer(stopper, Renames()).fit(stepping([3, 1, 2]))
+
+
+def test_a_metric_that_is_also_logged_by_step_is_validations_at_the_check(stepping: Make, make_trainer: Make) -> None:
+    class Both(stepping):
+        def training_step(self, batch: Any, batch_idx: int) -> None:
+            super().training_step(batch, batch_idx)
+            self.log("score", -1.0, on_step=True, on_epoch=False)
+
+    module, stopper = Both([3, 1, 2]), EarlyStopping("score", restore_best_weights=True)
+    make_trainer(stopper).fit(module)
+    assert (stopper.best_model_score, module.weights_of_epoch) == (1.0, 1)
+
+
+@pytest.mark.parametrize("hook", ["on_train_epoch_start", "on_train_batch_start"])
+def test_a_metric_of_another_hook_before_the_end_of_the_epoch_is_refused(
+    scripted: Make, make_trainer: Make, hook: str
+) -> None:
+    class Early(scripted):
+        pass
+
+    setattr(Early, hook, lambda self, *_: self.log("early", float(-self.current_epoch), on_epoch=True))
+    with pytest.raises(TimingError, match="got 'early'"):
+        make_trainer(EarlyStopping("early", restore_best_weights=True)).fit(Early([1, 2, 3]))
+
+
+def test_a_subclass_that_judges_by_itself_restores_the_best_all_the_same(fit: Make) -> None:
+    class Never(EarlyStopping):
+        def _evaluate_stopping_criteria(self, current: torch.Tensor) -> tuple[bool, str | None]:
+            return False, None
+
+    stopper = Never("score", restore_best_weights=True)
+    module, _ = fit(stopper, [3, 1, 2])
+    assert (module.weights_of_epoch, stopper.best_model_score) == (1, 1.0)
+
+
+def test_a_state_loaded_by_hand_before_the_first_fit_is_gone_on_from(fit: Make, stepping: Make) -> None:
+    first = EarlyStopping("score", patience=9, restore_best_weights=True)
+    module = stepping([])
+    first.load_state_dict({
+        **first.state_dict(), "best_score": torch.tensor(2.0),
+        "best_weights": {"score": 2.0, "epoch": 7, "weights": module.state_dict()},
+    })  # fmt: skip
+    fitted, _ = fit(first, [3, 5, 4])
+    assert (first.best_epoch, first.best_model_score, fitted.layer.weight.item()) == (7, 2.0, 0.0)
 
 
 def test_under_a_strategy_that_spreads_the_model_it_is_refused(make_trainer: Make, scripted: Make) -> None:

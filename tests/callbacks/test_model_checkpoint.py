@@ -259,6 +259,9 @@ def test_the_best_survives_a_moved_directory(
     assert Path(keeper.best_model_path) == new / "checkpoints" / "epoch=0-step=4.ckpt"
     assert Path(keeper.best_model_path).exists()
     assert {path: path.read_bytes() for path in old.rglob("*.ckpt")} == before, "the other run is left alone"
+    assert bool(before) == copy
+    assert keeper.kth_best_model_path in keeper.best_k_models
+    assert float(keeper.kth_value) == max(map(float, keeper.best_k_models.values()))
 
 
 def test_a_run_that_goes_on_elsewhere_keeps_the_best_where_it_is(fit: Make, tmp_path: Path) -> None:
@@ -290,3 +293,86 @@ def test_lightnings_class_goes_on_from_keepbests_checkpoint(fit: Make, tmp_path:
     keeper = StockModelCheckpoint(tmp_path, monitor="score", filename="best")
     fit(keeper, [0.6], ckpt_path=tmp_path / "last.ckpt", max_epochs=3)
     assert (float(keeper.best_model_score), keeper.best_model_path) == (0.5, str(tmp_path / "best.ckpt"))
+
+
+def test_without_a_dirpath_the_best_of_a_moved_run_is_found_beside_the_resumed_checkpoint(
+    scripted: Make, make_trainer: Make, tmp_path: Path
+) -> None:
+    """Lightning gives the resumed training a directory of its own, `version_1`."""
+    from lightning.pytorch.loggers import CSVLogger
+
+    def run(root: Path, scores: list[float], epochs: int, ckpt_path: Any = None) -> ModelCheckpoint:
+        keeper = ModelCheckpoint(monitor="score", save_last=True)
+        settings = {"logger": CSVLogger(root), "enable_checkpointing": True, "max_epochs": epochs}
+        make_trainer(keeper, **settings).fit(scripted(scores), ckpt_path=ckpt_path)
+        return keeper
+
+    run(tmp_path / "a", [0.7, 0.5], 2)
+    shutil.move(tmp_path / "a", tmp_path / "b")
+    (last,) = (tmp_path / "b").rglob("last.ckpt")
+    keeper = run(tmp_path / "b", [0.6], 3, last)
+    assert "version_1" in str(keeper.dirpath)
+    assert float(keeper.best_model_score) == 0.5
+    assert Path(keeper.best_model_path).exists()
+    assert "version_0" in keeper.best_model_path
+
+
+def test_a_file_of_the_same_name_in_an_occupied_directory_is_another_runs(fit: Make, tmp_path: Path) -> None:
+    named = {"monitor": "score", "filename": "best", "save_last": True}
+    fit(ModelCheckpoint(tmp_path / "a", **named), [0.7, 0.5])
+    fit(ModelCheckpoint(tmp_path / "b", **named), [0.2, 0.1])
+    before = {path.name: path.read_bytes() for path in (tmp_path / "b").iterdir()}
+    keeper = ModelCheckpoint(tmp_path / "b", **named)
+    fit(keeper, [0.45], ckpt_path=tmp_path / "a" / "last.ckpt", max_epochs=3)
+    assert (float(keeper.best_model_score), Path(keeper.best_model_path).name) == (pytest.approx(0.45), "best-v1.ckpt")
+    assert {name: (tmp_path / "b" / name).read_bytes() for name in before} == before
+    assert (tmp_path / "a" / "best.ckpt").exists()
+
+
+@pytest.mark.parametrize("remote", [True, False], ids=["remote", "parent directory"])
+def test_going_on_elsewhere_removes_nothing_of_the_run_it_came_from(fit: Make, tmp_path: Path, remote: bool) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    old, new = ("memory://a", "memory://b") if remote else (str(tmp_path / "root" / "a"), str(tmp_path / "root"))
+    fit(first := ModelCheckpoint(old, monitor="score", save_last=True), [0.7, 0.5])
+    keeper = ModelCheckpoint(new, monitor="score", save_last=True)
+    fit(keeper, [0.4, 0.3], ckpt_path=f"{old}/last.ckpt", max_epochs=4)
+    assert float(keeper.best_model_score) == pytest.approx(0.3)
+    exists = MemoryFileSystem().exists if remote else (lambda path: Path(path).exists())
+    assert exists(first.best_model_path.replace("memory://", "/"))
+    assert exists(f"{old}/last.ckpt".replace("memory://", "/"))
+
+
+def test_a_best_file_that_is_gone_is_noticed_in_the_same_directory_too(fit: Make, tmp_path: Path) -> None:
+    named = {"monitor": "score", "filename": "best", "save_last": "every_epoch"}
+    fit(ModelCheckpoint(tmp_path, **named), [0.5, 0.7])
+    (tmp_path / "best.ckpt").unlink()
+    keeper = ModelCheckpoint(tmp_path, **named)
+    with pytest.warns(UserWarning, match=r"no longer there cannot be kept: .*best\.ckpt"):
+        fit(keeper, [0.8], ckpt_path=tmp_path / "last.ckpt", max_epochs=3)
+    assert (float(keeper.best_model_score), Path(keeper.best_model_path).exists()) == (pytest.approx(0.8), True)
+
+
+def test_the_best_of_a_stock_checkpoint_that_is_no_number_is_forgotten(fit: Make, tmp_path: Path) -> None:
+    fit(StockModelCheckpoint(tmp_path, monitor="score", filename="best", save_last=True), [NAN])
+    keeper = ModelCheckpoint(tmp_path, monitor="score", filename="best")
+    fit(keeper, [NAN], ckpt_path=tmp_path / "last.ckpt", max_epochs=2)
+    assert (keeper.best_model_path, keeper.best_model_score) == ("", None)
+
+
+def test_a_metric_that_validation_is_yet_to_log_may_stand_in_a_name(fit: Make, tmp_path: Path) -> None:
+    keeper = ModelCheckpoint(tmp_path, every_n_train_steps=2, filename="{step}-{score:.2f}", save_top_k=-1)
+    fit(keeper, [1, 2], num_sanity_val_steps=0)
+    assert {path.name for path in tmp_path.iterdir()} >= {"step=2-score=0.00.ckpt", "step=6-score=1.00.ckpt"}
+
+
+def test_an_instance_used_again_names_its_files_as_strictly(fit: Make, tmp_path: Path) -> None:
+    keeper = ModelCheckpoint(tmp_path, filename="{epoch}-{score}-{scor}")
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="'scor' was not"):
+            fit(keeper, [1])
+
+
+def test_save_best_only_is_a_truth_value() -> None:
+    with pytest.raises(ConfigError, match="save_best_only must be true or false, got 'yes'"):
+        ModelCheckpoint(monitor="score", save_best_only="yes")  # type: ignore[arg-type]

@@ -75,13 +75,28 @@ def test_restoring_by_a_metric_that_training_logs_too_is_refused_after_the_first
     class Both(counting):
         def training_step(self, batch: Any, batch_idx: int) -> Any:
             loss = super().training_step(batch, batch_idx)
-            self.log("val_loss", loss)
+            self.log("val_loss", loss, on_epoch=True)
             return loss
 
     module = Both()
     with pytest.raises(TimingError, match="got 'val_loss', which training_step logs: it is computed before the step"):
         make_trainer(MonitorGuard("val_loss"), restoring("val_loss"), enable_checkpointing=True).fit(module)
     assert module.steps == 1
+
+
+@pytest.mark.parametrize("restoring", RESTORING.values(), ids=RESTORING)
+def test_the_same_name_logged_by_step_does_no_harm(counting: Make, make_trainer: Make, restoring: Make) -> None:
+    """At the end of the epoch Lightning shows validation's value."""
+
+    class Both(counting):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            loss = super().training_step(batch, batch_idx)
+            self.log("val_loss", loss, on_step=True, on_epoch=False)
+            return loss
+
+    module = Both()
+    make_trainer(MonitorGuard("val_loss"), restoring("val_loss"), enable_checkpointing=True).fit(module)
+    assert module.steps == 8
 
 
 @pytest.mark.parametrize("sanity_steps", [0, 2])

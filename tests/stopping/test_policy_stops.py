@@ -203,3 +203,23 @@ def test_numpys_numbers_become_pythons(name: str, given: Any, kept: float) -> No
     assert (getattr(policy, name), type(getattr(policy, name))) == (kept, type(kept))
     assert json.loads(json.dumps(policy.as_dict()))[name] == kept
     assert policy == StoppingPolicy(**{name: kept})
+
+
+@pytest.mark.parametrize(
+    ("reason", "settings", "stands"),
+    [
+        ("threshold_reached", {"stopping_threshold": 1.0}, True),
+        ("threshold_reached", {}, False),
+        ("diverged", {"divergence_threshold": 1.0}, True),
+        ("diverged", {}, False),
+        ("non_finite", {}, True),
+        ("non_finite", {"check_finite": False}, False),
+    ],
+)
+def test_a_stop_whose_value_is_unknown_stands_while_it_is_looked_for(
+    reason: str, settings: dict[str, Any], stands: bool
+) -> None:
+    """As in a checkpoint of Lightning's class, which does not save the value."""
+    state = StoppingPolicy(**settings).start()
+    state.load_state_dict({**state.state_dict(), "reason": reason, "stopped_epoch": 3})
+    assert state.still_stopped() is stands

@@ -32,8 +32,9 @@ class EarlyStopping(LightningEarlyStopping):
     differences are these, and no others:
 
     * The arguments `restore_best_weights`, `baseline`, `start_from_epoch` and the mode `"auto"`.
-    * Settings that cannot work are refused when the object is made: `patience=-1`, `patience="3"`, `min_delta=-0.1`,
-      thresholds on the wrong sides.
+    * Settings are checked when the object is made. Whole numbers, finite numbers and truth values are what they say:
+      `patience=-1`, `"3"`, `3.0` or infinity, `min_delta=-0.1`, an infinite threshold, thresholds on the wrong sides,
+      `check_finite=1` and tensors are refused. Modes that a subclass adds to `mode_dict` are unknown to the policy.
     * A reason to stop found before the trainer's `min_epochs` or `min_steps` is not remembered: the decision is made
       anew by each check, and counts from the check that completes them on. (Lightning stops there even when the metric
       has recovered.) `stopping_reason` is set only when it stops.
@@ -115,6 +116,7 @@ class EarlyStopping(LightningEarlyStopping):
         self._check = _Check(epoch=0, may_stop=True)
         self._state = self.policy.start()
         self._restorer: WeightsRestorer | None = None
+        self._loaded_weights: dict[str, Any] | None = None
         self._is_used = self._is_resumed = False
 
     @property
@@ -161,6 +163,9 @@ class EarlyStopping(LightningEarlyStopping):
         if self.restore_best_weights:
             require_whole_weights(trainer)
             self._restorer = WeightsRestorer(pl_module, self.monitor, self.policy.mode)
+            if self._loaded_weights:
+                self._restorer.load_state_dict(self._loaded_weights)
+            self._loaded_weights = None
 
     def _reset(self) -> None:
         self._state = self.policy.start()
@@ -194,24 +199,30 @@ class EarlyStopping(LightningEarlyStopping):
         if self._restorer:
             self._restorer.note_step()
 
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Note the weights that the validation sees."""
+        if self._restorer and batch_idx == dataloader_idx == 0:
+            self._restorer.note_validation_start(pl_module)
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check, unless that is done at the end of the training epoch."""
-        if self._restorer:
-            self._restorer.note_validation(trainer)
+        if self._restorer and not self._should_skip_check(trainer):
+            self._restorer.note_validation_end(trainer)
         super().on_validation_end(trainer, pl_module)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore the best weights. Later than `on_train_end`, where a checkpoint of the last step may be written."""
-        if self._restorer and self._state.checks:
+        if self._restorer:
             self._restorer.restore()
 
     def _run_early_stopping_check(self, trainer: Trainer) -> None:
         completed = trainer.current_epoch + (self._check_on_train_epoch_end or trainer.is_last_batch)
         self._check = _Check(trainer.current_epoch, _limits_met(trainer, completed))
         super()._run_early_stopping_check(trainer)
-        if self._restorer and self._check.value is not None:
-            improved = self._check.improved if self.restore_best_weights == "policy_best" else None
-            self._restorer.take_check(trainer, self._check.value, improved)
+        if self._restorer:
+            self._restorer.take_check(trainer, self._check.improved)
 
     def _evaluate_stopping_criteria(self, current: Tensor) -> tuple[bool, str | None]:
         """Ask the policy. Lightning's attributes are the truth between two checks: users set them."""
@@ -220,7 +231,8 @@ class EarlyStopping(LightningEarlyStopping):
         state.best = number_of(self.best_score, self.policy.mode)
         decision = state.update(current, self._check.epoch, may_stop=self._check.may_stop)
         message = self._message(decision, current)
-        self._check.value, self._check.improved = current, decision.improved
+        if self.restore_best_weights == "policy_best":
+            self._check.improved = decision.improved
         self.wait_count = state.wait
         if decision.improved:
             self.best_score = current
@@ -258,17 +270,20 @@ class EarlyStopping(LightningEarlyStopping):
         self._is_resumed = True
         self._state = self.policy.start()
         self._state.load_state_dict(state_dict.get("policy_state") or policy_state_of(self))
-        if self._restorer:
-            self._load_best_weights(self._restorer, state_dict.get("best_weights"))
+        if self.restore_best_weights:
+            self._load_best_weights(state_dict.get("best_weights"))
 
-    def _load_best_weights(self, restorer: WeightsRestorer, state: dict[str, Any] | None) -> None:
+    def _load_best_weights(self, state: dict[str, Any] | None) -> None:
         if state is None:
             warn(
                 f"The checkpoint holds no best weights: those of {self.monitor} {float(self.best_score):.6g} cannot be "
                 "restored, only better ones that come from now on."
             )
             state = {"score": self._state.best, "epoch": None, "weights": {}}
-        restorer.load_state_dict(state)
+        if self._restorer:
+            self._restorer.load_state_dict(state)
+        else:  # by hand, before the first fit
+            self._loaded_weights = state
 
 
 @dataclass
@@ -277,8 +292,7 @@ class _Check:
 
     epoch: int
     may_stop: bool
-    value: Tensor | None = None
-    improved: bool = False
+    improved: bool | None = None  # what the restorer goes by; None lets it compare
 
 
 def _limits_met(trainer: Trainer, completed_epochs: int) -> bool:

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint as LightningModelCheckpo
 
 from keepbest.callbacks.agreement import require_agreement
 from keepbest.callbacks.mixed_packages import require_same_package
-from keepbest.callbacks.moved_checkpoints import follow_move
+from keepbest.callbacks.moved_checkpoints import locate_checkpoints
 from keepbest.errors import ConfigError, did_you_mean
 from keepbest.stopping.comparison import Mode, is_better
 from keepbest.stopping.policy import StoppingPolicy
@@ -34,12 +34,14 @@ class ModelCheckpoint(LightningModelCheckpoint):
     * The arguments `save_best_only` and `min_delta`, and `save_last="every_epoch"`.
     * NaN, and the infinity at the bad end, are never a best: a run whose metric was never a number has an empty
       `best_model_path`. (Lightning keeps the first such epoch, with an infinite score.)
-    * On resuming in another directory than the checkpoint's, the best ones are found where they are now: at the same
-      place below the new directory, or where they were. (Lightning forgets their scores, and the next epoch, however
-      bad, is the best.)
-    * Ranks that see different values of the monitored metric are an error, on all of them; names of files are those of
-      the first rank. (Lightning's ranks go on with different best paths.)
-    * A metric in `filename` that was not logged is an error. (Lightning writes 0.)
+    * On resuming, the best ones keep their scores: in a moved or copied run, which is known by the checkpoint that is
+      resumed, and when the training goes on in another directory. (Lightning forgets them there, and the next epoch,
+      however bad, is the best.) Files of the directory it went on from are never removed. A best file that is gone is
+      dropped with a warning. (Lightning keeps its path and score.)
+    * Ranks that see different values of the metric that is kept by are an error, on all of them; names of files are
+      those of the first rank. (Lightning's ranks go on with different best paths.)
+    * A metric in `filename` that neither the first validation nor the first epoch has logged is an error. (Lightning
+      writes 0.)
     * Any other `save_last` than those below is refused, and a trainer of the package `pytorch_lightning`.
 
     Args:
@@ -107,13 +109,19 @@ class ModelCheckpoint(LightningModelCheckpoint):
             save_on_train_epoch_end=save_on_train_epoch_end,
             enable_version_counter=enable_version_counter,
         )
+        if not isinstance(save_best_only, bool):
+            raise ConfigError("save_best_only must be true or false", received=save_best_only)
         if save_last not in (None, True, False, "link", EVERY_EPOCH):
             raise MisconfigurationException(
                 f"save_last must be true, false, 'link' or '{EVERY_EPOCH}', got {save_last!r}."
             )
         self.save_best_only = save_best_only
         self.min_delta = StoppingPolicy(min_delta=min_delta).min_delta
-        self._missing_is_error = True
+        self._missing_is_error = False  # until a validation, or an epoch, has logged what it logs
+        self._is_dying = False
+        self._not_ours: set[str] = set()  # checkpoints of the directory that a training went on from
+        self._own_value: Tensor | None = None
+        self._resumed_from: str | None = None
         self._require_one_best()
 
     def _require_one_best(self) -> None:
@@ -128,10 +136,17 @@ class ModelCheckpoint(LightningModelCheckpoint):
         """Find out where the checkpoints go."""
         require_same_package(self, trainer)
         super().setup(trainer, pl_module, stage)
-        self._missing_is_error = True
+        if stage == "fit":
+            self._missing_is_error = self._is_dying = False
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the best ones, where that is done after validation."""
+        self._missing_is_error = self._missing_is_error or not trainer.sanity_checking
+        super().on_validation_end(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the best ones, then the state at the end of this epoch."""
+        self._missing_is_error = True
         super().on_train_epoch_end(trainer, pl_module)
         if self.save_last == EVERY_EPOCH and not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set elsewhere
             self._save_whole_last(trainer)
@@ -148,8 +163,8 @@ class ModelCheckpoint(LightningModelCheckpoint):
             super()._save_last_checkpoint(trainer, monitor_candidates)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save the state, if that was asked for; a metric missing from its name must not hide the exception."""
-        self._missing_is_error = False
+        """Save the state, if that was asked for. It must not hide the exception, nor wait for other ranks."""
+        self._missing_is_error, self._is_dying = False, True
         super().on_exception(trainer, pl_module, exception)
 
     def check_monitor_top_k(self, trainer: Trainer, current: Tensor | None = None) -> bool:
@@ -163,13 +178,21 @@ class ModelCheckpoint(LightningModelCheckpoint):
     def _monitor_candidates(self, trainer: Trainer) -> dict[str, Tensor]:
         """Return the metrics by name, those of the first rank on every rank, so that all of them act alike."""
         own = super()._monitor_candidates(trainer)
-        if trainer.world_size == 1:
+        self._own_value = own.get(self.monitor) if self.monitor else None
+        if trainer.world_size == 1 or self._is_dying:
             return own
-        if self.monitor is not None:
-            require_agreement(trainer, self.monitor, own.get(self.monitor))
         # on the CPU: a tensor on the first rank's device would arrive there on the others
         first: dict[str, Tensor] = trainer.strategy.broadcast({name: value.cpu() for name, value in own.items()})
         return first
+
+    def _save_monitor_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Tensor]) -> None:
+        require_agreement(trainer, str(self.monitor), self._own_value)
+        super()._save_monitor_checkpoint(trainer, monitor_candidates)
+
+    def _should_remove_checkpoint(self, trainer: Trainer, previous: str, current: str) -> bool:
+        if previous in self._not_ours or previous == str(trainer.ckpt_path):
+            return False
+        return super()._should_remove_checkpoint(trainer, previous, current)
 
     def _format_checkpoint_name(
         self,
@@ -196,11 +219,17 @@ class ModelCheckpoint(LightningModelCheckpoint):
         if self.best_model_score is not None and not is_better(self.best_model_score, None, cast("Mode", self.mode)):
             self.best_model_path, self.best_model_score = "", None
 
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Note which checkpoint is loaded; its directory tells whether the run was moved."""
+        self._resumed_from = str(trainer.ckpt_path) if trainer.ckpt_path else None
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a checkpoint of this class or of Lightning's, written in this directory or another."""
-        if state_dict.get("dirpath", self.dirpath) != self.dirpath:
-            state_dict = follow_move(state_dict, str(self.dirpath), cast("Mode", self.mode), self._fs.exists)
-        super().load_state_dict(state_dict)
+        state = locate_checkpoints(state_dict, self._resumed_from, cast("Mode", self.mode), self._fs.exists)
+        super().load_state_dict({**state, "dirpath": self.dirpath})
+        ours = f"{self.dirpath}/" if state["dirpath"] == self.dirpath else None
+        kept = {*self.best_k_models, self.best_model_path, self.last_model_path}
+        self._not_ours = {path for path in kept if ours is None or not path.startswith(ours)}
         self._forget_infinite_best()
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import torch
 from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
 
 from keepbest.callbacks.agreement import require_agreement
@@ -41,62 +43,94 @@ class WeightsRestorer:
         self.epoch: int | None = None
         self._best: BestWeights | None = BestWeights(module, mode=mode)
         self._weights_changed = True  # since the best ones were kept
-        self._validated_step: int | None = None
+        self._validated = _Validation()
+        self._has_checked = self._has_warned = False
 
     def note_step(self) -> None:
         """Note that a training step changes the weights."""
         self._weights_changed = True
 
-    def note_validation(self, trainer: Trainer) -> None:
-        """Note which weights a validation has seen."""
-        self._validated_step = trainer.global_step
+    def note_validation_start(self, module: LightningModule) -> None:
+        """Note which weights a validation sees."""
+        self._validated = _Validation(norm=_norm(module))
 
-    def take_check(self, trainer: Trainer, value: Tensor, improved: bool | None) -> None:
-        """Keep the weights of now if a check says so.
+    def note_validation_end(self, trainer: Trainer) -> None:
+        """Note what the validation measured, and when."""
+        value = trainer.callback_metrics.get(self.monitor)
+        self._validated = replace(self._validated, step=trainer.global_step, value=value)
+
+    def take_check(self, trainer: Trainer, improved: bool | None) -> None:
+        """Keep the weights of now if the metric's value at a check says so.
 
         Args:
-            trainer: the trainer of the fit.
-            value: the metric's value at the check.
+            trainer: the trainer of the fit, after the check.
             improved: whether they are the best; None compares the value with the best so far.
 
         Raises:
-            TimingError: when the value does not belong to the weights of now, because the training step logged it.
+            TimingError: when the value is one that the training step logged.
             RankError: when the ranks would keep different weights.
+            KeepbestError: when the weights are not those that the validation saw.
         """
-        if self._best is None:
+        value = trainer.callback_metrics.get(self.monitor)
+        if self._best is None or value is None:
             return
+        self._has_checked = True
+        is_validated = value is self._validated.value
+        if not is_validated:
+            self._require_end_of_epoch(trainer)
+        require_agreement(trainer, self.monitor, value)
+        is_stale = is_validated and self._validated.step != trainer.global_step  # counted again by Lightning
+        if not is_stale and (self._best.is_better(value) if improved is None else improved):
+            self._keep(trainer, value, is_validated)
+
+    def _require_end_of_epoch(self, trainer: Trainer) -> None:
         if logged_in_training_step(trainer, self.monitor):
             raise TimingError(self.monitor)
-        require_agreement(trainer, self.monitor, value)
-        if improved is None:
-            improved = self._best.is_better(value)
-        if improved:
-            self._keep(trainer, value)
+        if not self._has_warned:
+            warn(
+                f"The best weights are kept by {self.monitor}, which the end of the training epoch logs: they are "
+                "those of its value only if it was computed with the weights of that moment."
+            )
+        self._has_warned = True
 
-    def _keep(self, trainer: Trainer, value: Tensor) -> None:
-        if self._best is None or self._validated_step not in (None, trainer.global_step):
+    def _keep(self, trainer: Trainer, value: Tensor, is_validated: bool) -> None:
+        if self._best is None:
+            return
+        if is_validated and repr(self._validated.norm) != repr(_norm(trainer.lightning_module)):  # NaN equals NaN
             raise KeepbestError(
-                "restore_best_weights must check at the validation that measured the metric, not at the end of an "
-                "epoch that went on after it. Leave check_on_train_epoch_end at its default."
+                "restore_best_weights must find the weights that validation saw, but they have changed since: an "
+                "average of the weights (WeightAveraging, an EMA) that is only there while validating, or a hook that "
+                "writes to them. Use a ModelCheckpoint and load its best_model_path."
             )
         self._best.keep(value, trainer.current_epoch)
         self.score, self.epoch = self._best.score, self._best.epoch
         self._weights_changed = False
 
     def restore(self) -> None:
-        """Put the best weights into the module and let go of the copy; say which they are, or that there are none."""
-        if self._best is None:
+        """Put the best weights into the module and let go of the copy; say which they are, or that there are none.
+
+        Raises:
+            KeepbestError: when the module does not take them any more.
+        """
+        if self._best is None or not self._has_checked:
             return
-        if self._best.restore():
+        best, self._best = self._best, None
+        try:
+            restored = best.restore()
+        except RuntimeError as error:
+            raise KeepbestError(
+                f"the model must have the parameters that it had in epoch {self.epoch}, whose weights cannot be "
+                f"restored ({error}). Something has renamed or removed them since, such as ModelPruning."
+            ) from error
+        if restored:
             self._weights_changed = False
             inform(f"Restored the weights of epoch {self.epoch}, {self.monitor} {self.score:.6g}.")
         else:
+            than = "nothing: none was a number" if best.score is None else f"{best.score:.6g}"
             warn(
-                f"No best weights were restored: no check of {self.monitor} in this fit was better than "
-                f"{'nothing: none was a number' if self._best.score is None else f'{self._best.score:.6g}'}. "
-                "The model has the weights of the last step."
+                f"No best weights were restored: no check of {self.monitor} in this fit was better than {than}, or "
+                "none came right after its validation. The model has the weights of the last step."
             )
-        self._best = None
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed fit needs. The copy is part of it only when the module has moved on from the best."""
@@ -113,6 +147,21 @@ class WeightsRestorer:
         else:
             self._best.load_state_dict(state)
         self.score, self.epoch = (None, None) if epoch is None else (score, epoch)
+
+
+@dataclass(frozen=True)
+class _Validation:
+    """The validation before a check: the norm of the weights that it saw, the steps taken until then, and its value."""
+
+    norm: float | None = None
+    step: int | None = None
+    value: Tensor | None = None
+
+
+def _norm(module: LightningModule) -> float:
+    """Return a number that tells weights apart, at the price of reading them once. Buffers may count validations."""
+    with torch.no_grad():
+        return float(torch.nn.utils.get_total_norm(list(module.parameters())))
 
 
 def require_whole_weights(trainer: Trainer) -> None:

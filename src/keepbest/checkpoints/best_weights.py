@@ -9,8 +9,8 @@ from typing import Any, SupportsFloat
 import torch
 from torch import Tensor, nn
 
-from keepbest.errors import ConfigError
-from keepbest.stopping.comparison import MODES, Mode, is_better
+from keepbest.stopping.comparison import Mode, is_better
+from keepbest.stopping.policy import StoppingPolicy
 
 Weights = dict[str, Any]
 
@@ -32,9 +32,8 @@ class BestWeights:
     """
 
     def __init__(self, module: nn.Module, *, mode: Mode = "min", min_delta: float = 0.0) -> None:
-        if mode not in MODES:
-            raise ConfigError("mode must be 'min' or 'max'", received=mode)
-        self.module, self.mode, self.min_delta = module, mode, min_delta
+        policy = StoppingPolicy(mode=mode, min_delta=min_delta)  # refuses what cannot work
+        self.module, self.mode, self.min_delta = module, policy.mode, policy.min_delta
         self.score: float | None = None
         self.epoch: int | None = None
         self._weights: Weights = {}
@@ -70,11 +69,15 @@ class BestWeights:
         weights = copy.copy(self._weights)
         for name in filter(_is_extra_state, weights):  # the module takes it as it is, and may change it afterwards
             weights[name] = copy.deepcopy(weights[name])
-        self.module.load_state_dict(weights)
+        # a LightningModule may leave a frozen part out of its state, and says so
+        self.module.load_state_dict(weights, strict=getattr(self.module, "strict_loading", True))
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the copy, its score and its epoch: plain data and tensors, which a safe load accepts."""
+        """Return the copy, its score and its epoch: plain data and tensors, which a safe load accepts.
+
+        As with any module's state, the tensors are those that the next best is written to.
+        """
         return {"score": self.score, "epoch": self.epoch, "weights": copy.copy(self._weights)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -59,7 +59,8 @@ class MonitorGuard(Callback):
         if self._has_trained:
             return
         self._has_trained = True
-        if logged_in_training_step(trainer, self.monitor):
+        # where validation logs it too, only a value of the epoch would take the place of validation's
+        if logged_in_training_step(trainer, self.monitor, by_epoch=self._is_settled):
             self._object(trainer)
         elif self._missing_among is not None and not self._is_settled:
             raise MonitorError(self.monitor, self._missing_among)

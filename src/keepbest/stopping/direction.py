@@ -25,8 +25,11 @@ _LOWER_IS_BETTER_PHRASES = (
     "neg_log_likelihood", "negative_log_likelihood", "perceptual_image_patch_similarity",
     "structure_and_texture_similarity",
 )  # fmt: skip
-# What follows may be turned over (scikit-learn's `neg_log_loss`) or not (the loss of the negative samples).
-_MAY_TURN_OVER = frozenset({"neg", "negative"})
+# Words that may turn over what the others say (scikit-learn's `neg_log_loss`), or make another quantity of it.
+_MAY_TURN_OVER = frozenset({
+    "neg", "negative", "inverse", "minus", "to", "gap", "std", "var", "drop", "delta", "diff", "change", "improvement",
+    "reduction", "gain", "skill", "ratio", "relative", "time", "num", "count",
+})  # fmt: skip
 
 
 def mode_of(monitor: str) -> Mode:

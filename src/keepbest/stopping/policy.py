@@ -95,6 +95,14 @@ class StoppingPolicy:
         """Return the settings as plain data, in the order of the signature."""
         return asdict(self)
 
+    def looks_for(self, reason: StopReason) -> bool:
+        """Return whether the settings can stop for a reason at all."""
+        return {
+            StopReason.NON_FINITE: self.check_finite,
+            StopReason.THRESHOLD_REACHED: self.stopping_threshold is not None,
+            StopReason.DIVERGED: self.divergence_threshold is not None,
+        }.get(reason, True)
+
 
 @dataclass
 class PolicyState:
@@ -137,7 +145,8 @@ class PolicyState:
             may_stop: False where something else forbids a stop at this check: a number of steps that must come first,
                 or an epoch required by `min_epochs` that is still going on. A reason to stop is not remembered then.
         """
-        self.checks, self.last = self.checks + 1, float(value)
+        self.last = float(value)
+        self.checks += 1
         if epoch < self.policy.start_from_epoch:
             return Decision(improved=False, stop=False, reason=None)
         improved, reason = self._judge(value, epoch)
@@ -154,9 +163,9 @@ class PolicyState:
         """
         if self.reason is StopReason.PATIENCE_EXHAUSTED:
             return self.wait >= self.policy.patience
-        if self.reason is None or self.last is None:
-            return self.stopped
-        return self._reason_at_once(self.last) is not None
+        if self.reason is not None and self.last is None:  # Lightning's class saves no value: is it still looked for?
+            return self.policy.looks_for(self.reason)
+        return self.reason is not None and self.last is not None and self._reason_at_once(self.last) is not None
 
     def forget_stop(self) -> None:
         """Go on as if stop had not been said; what was waited stays what was waited."""
