@@ -141,6 +141,7 @@ class WeightsRestorer:
         """Continue from what `state_dict` returned; the module holds the weights of the same checkpoint already."""
         if self._best is None:
             return
+        self._has_checked = True  # in the training that is resumed
         score, epoch = state["score"], state["epoch"]
         if state["weights"] is None and score is not None:
             self._best.keep(score, epoch)
