@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
+
+_LONGEST_VALUE = 300  # characters of a value in a message
 
 
 class KeepbestError(Exception):
@@ -28,7 +31,7 @@ class ConfigError(KeepbestError):
         self.rule, self.received, self.remedy, self.key = rule, received, remedy, key
         text = f"{key}: {rule}" if key else rule
         if received is not ...:
-            text += f", got {received!r}"
+            text += f", got {_shown(received)}"
         super().__init__(" ".join(map(_sentence, filter(None, (text, remedy)))))
 
 
@@ -119,10 +122,31 @@ class RecordError(KeepbestError):
     """A run directory, or its record, that cannot be read."""
 
 
+class OwnedError(KeepbestError):
+    """A run's directory that another process is training in.
+
+    Args:
+        run_dir: the directory.
+        owner: who holds it, in words.
+    """
+
+    def __init__(self, run_dir: Path, owner: str) -> None:
+        self.run_dir, self.owner = run_dir, owner
+        super().__init__(
+            f"one process at a time trains in a run directory, {run_dir} is held by {owner}. Wait for it, or end it."
+        )
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return `Did you mean 'x'?` for the nearest of the choices, or an empty string when none is near."""
     near = get_close_matches(name, list(choices), n=1, cutoff=0.6)
     return f"Did you mean {near[0]!r}?" if near else ""
+
+
+def _shown(value: object) -> str:
+    """Return a value as Python writes it, cut where nobody would read on."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
 def _sentence(text: str) -> str:

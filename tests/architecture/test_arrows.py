@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "stopping": ("errors",),
     "records": ("errors",),
     "checkpoints": PLAIN,
-    "callbacks": (*PLAIN, "checkpoints.best_weights"),
+    "callbacks": (*PLAIN, "checkpoints.best_weights", "checkpoints.random_state"),
     "guards": (*PLAIN, "callbacks.logged_metrics"),
     "composition": ("errors", "stopping", "records"),
     "models": ("errors",),

@@ -62,13 +62,26 @@ def limited_file_size() -> Callable[[int], AbstractContextManager[None]]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk_of(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Make a file system of a size such as 64k."""
+    places: list[Path] = []
+
+    def make(size: str) -> Path:
+        place = tmp_path / f"disk{len(places)}"
+        place.mkdir()
+        _mount(["-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)])
+        places.append(place)
+        return place
+
+    yield make
+    for place in places:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.fixture
+def small_disk(disk_of: Callable[[str], Path]) -> Path:
     """A file system of 64 KiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    _mount(["-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)])
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    return disk_of("64k")
 
 
 @pytest.fixture

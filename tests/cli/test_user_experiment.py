@@ -87,7 +87,8 @@ def test_own_model_and_data_train_from_an_installed_wheel(installed, project):
     record = json.loads((project / "outputs" / "latest" / "run.json").read_text())
     assert record["status"] == "completed"
     assert record["verified"]["exact"]
-    where = "import keepbest; print(keepbest.__file__); print(type(keepbest.latest_run().load_model()).__name__)"
+    opens = "keepbest.latest_run(modules=['my_module']).load_model()"
+    where = f"import keepbest; print(keepbest.__file__); print(type({opens}).__name__)"
     opened = subprocess.run(
         [sys.executable, "-c", where], cwd=project, env=env, capture_output=True, text=True, check=False
     )

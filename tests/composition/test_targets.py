@@ -209,6 +209,7 @@ TARGETS: dict[str, tuple[str, str]] = {
     "no method": ("{users}.Net.wid", "Net has no 'wid', got '{users}.Net.wid'. Did you mean 'wide'?"),
     "a number": ("{users}.NUMBER", "it must name a class or a function, got '{users}.NUMBER'."),
     "a module": ("logging.handlers", "it must name a class or a function, got 'logging.handlers'."),
+    "no such class of C++": ("torch.classes.a.b", "looking for torch.classes.a.b failed: "),
     "two dots": ("logging..Net", "logging has no '', got 'logging..Net'."),
 }
 
@@ -226,8 +227,12 @@ def test_a_target_that_is_no_path_is_refused(target: str) -> None:
         check_targets({"_target_": target}, "model")
 
 
-def test_a_class_in_a_submodule_that_nobody_imported_is_found() -> None:
-    check_targets({"_target_": "xml.sax.handler.ContentHandler"}, "model")
+@pytest.mark.parametrize(
+    "target", ["xml.sax.handler.ContentHandler", "lightning.pytorch.demos.boring_classes.BoringModel"]
+)
+def test_a_class_in_a_submodule_that_nobody_imported_is_found(target: str) -> None:
+    """Also where the packages above it are loaded: Hydra imports it then, and so must this."""
+    check_targets({"_target_": target}, "model")
 
 
 BROKEN: dict[str, tuple[str, str]] = {

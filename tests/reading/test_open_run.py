@@ -4,11 +4,13 @@ import json
 import shutil
 import subprocess
 import sys
+from unittest.mock import ANY
 
 import pytest
 
 import keepbest
-from keepbest.errors import IntegrityError, RecordError
+from keepbest.errors import ConfigError, IntegrityError, RecordError
+from keepbest.reading.opening import opening_line
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ print(correct / len(data.split_indices["test"]), run.record["test"]["test_acc"],
 
 def test_record_config_and_metrics_are_what_lies_on_disk(moved):
     run = keepbest.open_run(str(moved))
-    assert run.record == json.loads((moved / "run.json").read_text())
+    assert {**run.record, "checksum": ANY} == json.loads((moved / "run.json").read_text())
     assert run.config["objective"] == {"monitor": "val_loss", "mode": "min"}
     assert run.metrics.val_loss.min() == run.record["best_model_score"]
     assert len(run.metrics) == run.record["timing"]["epochs_trained"]
@@ -74,14 +76,18 @@ def test_a_missing_checkpoint_is_told(moved):
         _ = keepbest.open_run(moved).best_model_path
 
 
-def test_a_run_without_a_best_says_why(moved):
-    record = json.loads((moved / "run.json").read_text())
-    record |= {"status": "diverged", "best_model_path": None, "best_model_score": None, "best_sha256": None}
-    (moved / "run.json").write_text(json.dumps(record))
+def test_a_run_without_a_best_says_why(moved, edit_record):
+    edit_record(moved, status="diverged", best_model_path=None, best_model_score=None, best_sha256=None)
     run = keepbest.open_run(moved)
     assert "no best model" in repr(run)
     with pytest.raises(RecordError, match="no best model: it is diverged"):
         run.load_model()
+
+
+def test_a_run_whose_process_died_is_interrupted(moved, edit_record):
+    edit_record(moved, status="running")
+    assert keepbest.open_run(moved).record["status"] == "interrupted"
+    assert json.loads((moved / "run.json").read_text())["status"] == "running", "nothing is written"
 
 
 def test_a_directory_that_is_no_run_is_refused(tmp_path):
@@ -100,8 +106,8 @@ def test_latest_run_is_the_newest_also_where_links_do_not_survive(default_run, t
         keepbest.latest_run(tmp_path)
 
 
-def test_the_model_of_a_user_opens_without_keepbest_knowing_it(run_job, tmp_path, monkeypatch):
-    """Also when its hyperparameters hold what no safe load accepts, as the popular template's do."""
+def test_the_model_of_a_user_opens_once_its_module_is_named(run_job, tmp_path, monkeypatch):
+    """Without keepbest knowing it; also when its hyperparameters hold what no safe load accepts."""
     (tmp_path / "theirs.py").write_text(
         "import torch\n"
         "from lightning.pytorch import LightningModule\n"
@@ -128,4 +134,13 @@ def test_the_model_of_a_user_opens_without_keepbest_knowing_it(run_job, tmp_path
     assert torch.serialization.get_unsafe_globals_in_checkpoint(job_dir / "checkpoints" / "best.ckpt") == []
     assert record.verified.exact
     assert record.test is None, "it has no test_step"
-    assert type(keepbest.open_run(job_dir).load_model()).__name__ == "Net"
+    sys.modules.pop("theirs")
+    with pytest.raises(
+        ConfigError, match=r"^model\._target_: it must be a class of .*, got 'theirs\.Net'\."
+    ) as refused:
+        keepbest.open_run(job_dir).load_model()
+    assert "theirs" not in sys.modules, "what is not allowed is not even imported"
+    assert f'keepbest.open_run("{job_dir}", modules=["theirs"])' in str(refused.value)
+    assert type(keepbest.open_run(job_dir, modules=["theirs"]).load_model()).__name__ == "Net"
+    assert type(keepbest.open_run(job_dir, trust=True).load_model()).__name__ == "Net"
+    assert opening_line(job_dir) == f'keepbest.open_run("{job_dir}", modules=["theirs"])'

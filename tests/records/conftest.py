@@ -11,6 +11,7 @@ import pytest
 from keepbest.records.run_record import (
     Environment,
     Failure,
+    LastCheckpoint,
     Objective,
     PolicyBest,
     RunRecord,
@@ -45,7 +46,9 @@ def complete() -> RunRecord:
         best_epoch=7,
         best_step=184,
         best_sha256="f" * 64,
+        config_sha256="ef" * 32,
         best_bytes=123456,
+        last=LastCheckpoint(path="checkpoints/last.ckpt", sha256="cd" * 32, bytes=123456, epoch=12),
         verified=Verification(0.975, 0.0, True),
         stopping=Stopping(StoppingPolicy().as_dict(), 12, 13, "patience_exhausted", "it did not improve"),
         policy_best=PolicyBest(6, 0.97),

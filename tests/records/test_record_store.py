@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import os
 import random
 import re
@@ -17,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from keepbest.errors import RecordError
+from keepbest.errors import IntegrityError, RecordError
 from keepbest.records.run_record import Failure, RunRecord
 from keepbest.records.store import RUN_FILE, read_record, write_record
 
@@ -43,6 +45,23 @@ def test_text_beyond_ascii_and_broken_text_survive(tmp_path: Path, pending: RunR
     assert read_record(tmp_path) == record
 
 
+UNSEALED: dict[str, bytes] = {
+    "empty": b"",
+    "cut off": b'{"schema_version": 1, "id": "a',
+    "not text": b"\xff\xfe\x00",
+    "a list": b"[]",
+    "another schema": b'{"schema_version": 7}',
+    "checksum of another form": b'{\n  "id": "a",\n  "checksum": "' + 64 * b"A" + b'"\n}\n',
+}
+
+
+@pytest.mark.parametrize("content", UNSEALED.values(), ids=UNSEALED)
+def test_what_does_not_end_with_a_checksum_is_not_even_parsed(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / RUN_FILE).write_bytes(content)
+    with pytest.raises(RecordError, match=r"a record must end with its checksum, .*run\.json does not: .* trust=True"):
+        read_record(tmp_path)
+
+
 UNREADABLE: dict[str, tuple[bytes, str]] = {
     "empty": (b"", r"run\.json cannot be read as JSON: Expecting value"),
     "cut off": (b'{"schema_version": 1, "id": "a', r"run\.json cannot be read as JSON: Unterminated string"),
@@ -50,14 +69,51 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     "a list": (b"[]", r"run\.json must hold a mapping, got list\."),
     "null": (b"null", r"run\.json must hold a mapping, got NoneType\."),
     "another schema": (b'{"schema_version": 7}', r"schema_version must be 1, got 7"),
+    "deep": (b"[" * 100_000, r"run\.json cannot be read as JSON: .*recursion"),
+    "deeper than a record": (b"[" * 50 + b"]" * 50, r"run\.json cannot be read as JSON: it is nested deeper than 32"),
+    "a number of many digits": (b'{"schema_version": ' + b"1" * 5000 + b"}", r"cannot be read as JSON|schema_version"),
+    "a long text": (b'{"schema_version": "' + b"x" * 1_000_000 + b'"}', r"run\.json is far from the schema: .{,600}$"),
 }
 
 
 @pytest.mark.parametrize(("content", "message"), UNREADABLE.values(), ids=UNREADABLE)
-def test_what_is_no_record_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_what_is_no_record_is_refused_also_unverified(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / RUN_FILE).write_bytes(content)
     with pytest.raises(RecordError, match=message):
+        read_record(tmp_path, verify=False)
+
+
+def test_the_checksum_is_that_of_the_file_without_it(tmp_path: Path, complete: RunRecord) -> None:
+    """Anybody can compute it; the record itself does not hold it."""
+    write_record(tmp_path, complete)
+    data = json.loads((tmp_path / RUN_FILE).read_bytes())
+    assert list(data)[-1] == "checksum"
+    assert data.pop("checksum") == hashlib.sha256((json.dumps(data, indent=2) + "\n").encode()).hexdigest()
+    assert data == complete.as_dict()
+
+
+def test_a_flipped_bit_is_refused_in_every_byte(tmp_path: Path, pending: RunRecord) -> None:
+    """Also where JSON would not tell: `1e-5` and `1E-5` are one number to it."""
+    record = dataclasses.replace(pending, best_model_score=1e-5)
+    write_record(tmp_path, record)
+    path = tmp_path / RUN_FILE
+    whole = path.read_bytes()
+    assert b"1e-05" in whole
+    for at in range(len(whole)):
+        for bit in (5, at % 8):  # the fifth is that between small and capital letters
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :])
+            with pytest.raises((IntegrityError, RecordError), match="checksum"):
+                read_record(tmp_path)
+
+
+def test_a_changed_record_is_refused_with_both_checksums(tmp_path: Path, complete: RunRecord) -> None:
+    write_record(tmp_path, complete)
+    path = tmp_path / RUN_FILE
+    recorded = json.loads(path.read_bytes())["checksum"]
+    path.write_text(path.read_text().replace("val_acc", "val_acd"))
+    with pytest.raises(IntegrityError, match=f"was written with {recorded}, has [0-9a-f]{{64}}.*trust=True"):
         read_record(tmp_path)
+    assert read_record(tmp_path, verify=False).objective.monitor == "val_acd"
 
 
 def test_a_directory_without_a_record_is_named(tmp_path: Path) -> None:

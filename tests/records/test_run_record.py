@@ -17,6 +17,7 @@ from keepbest.records.run_record import (
     SCHEMA_VERSION,
     Environment,
     Failure,
+    LastCheckpoint,
     Objective,
     PolicyBest,
     RunRecord,
@@ -37,12 +38,14 @@ SCHEMA: dict[str, list[str] | None] = {
     "error": ["type", "message", "traceback"],
     "objective": ["monitor", "mode"],
     "seed": None,
+    "config_sha256": None,
     "best_model_path": None,
     "best_model_score": None,
     "best_epoch": None,
     "best_step": None,
     "best_sha256": None,
     "best_bytes": None,
+    "last": ["path", "sha256", "bytes", "epoch"],
     "verified": ["score", "abs_diff", "exact"],
     "stopping": ["policy", "stopped_epoch", "checks", "reason", "message"],
     "policy_best": ["epoch", "score"],
@@ -52,8 +55,9 @@ SCHEMA: dict[str, list[str] | None] = {
     "timing": ["started", "finished", "seconds", "epochs_trained"],
 }
 MAY_BE_NULL = [
-    "error", "seed", "best_model_path", "best_model_score", "best_epoch", "best_step", "best_sha256", "best_bytes",
-    "verified", "stopping", "policy_best", "test", "trajectory",
+    "error", "seed", "config_sha256",
+    "best_model_path", "best_model_score", "best_epoch", "best_step", "best_sha256", "best_bytes",
+    "last", "verified", "stopping", "policy_best", "test", "trajectory",
 ]  # fmt: skip
 
 
@@ -96,6 +100,7 @@ RECORDS = st.builds(
     status=st.sampled_from(RunStatus),
     objective=st.builds(Objective, TEXT, st.sampled_from(["min", "max"])),
     seed=nullable(st.integers(0, 2**32 - 1)),
+    config_sha256=nullable(TEXT),
     environment=st.builds(
         Environment,
         nullable(TEXT),
@@ -113,6 +118,7 @@ RECORDS = st.builds(
     best_step=nullable(COUNT),
     best_sha256=nullable(TEXT),
     best_bytes=nullable(COUNT),
+    last=nullable(st.builds(LastCheckpoint, path=TEXT, sha256=TEXT, bytes=COUNT, epoch=COUNT)),
     verified=nullable(st.builds(Verification, NUMBER, NUMBER, st.booleans())),
     stopping=nullable(
         st.builds(

@@ -9,9 +9,9 @@ import pytest
 from keepbest.records.metrics_table import read_metrics
 
 DESIGN_KEYS = [
-    "schema_version", "id", "status", "error", "objective", "seed",
+    "schema_version", "id", "status", "error", "objective", "seed", "config_sha256",
     "best_model_path", "best_model_score", "best_epoch", "best_step", "best_sha256", "best_bytes",
-    "verified", "stopping", "policy_best", "test", "trajectory", "environment", "timing",
+    "last", "verified", "stopping", "policy_best", "test", "trajectory", "environment", "timing", "checksum",
 ]  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def test_the_run_leaves_the_files_of_the_design(default_run):
     _, run_dir = default_run
     files = {path.relative_to(run_dir).as_posix() for path in run_dir.rglob("*") if path.is_file()}
     assert files == {
-        ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml",
+        ".lock", ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml",
         "config.yaml", "run.json", "metrics.csv", "curve.png", "train.log",
         "checkpoints/best.ckpt", "checkpoints/last.ckpt",
     }  # fmt: skip

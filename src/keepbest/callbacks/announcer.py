@@ -22,6 +22,10 @@ class Announcer(Callback):
         self._history = history
         self._announced: Check | None = None
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the best of a resumed training for announced."""
+        self._announced = self._history.best
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Announce the check that was just taken, if it is the best so far."""
         best = self._history.best

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,13 +11,16 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from keepbest.callbacks.logged_metrics import Metrics, changed
-from keepbest.records.metrics_table import MetricsTable
+from keepbest.records.metrics_table import MetricsTable, row_of
 from keepbest.stopping.comparison import is_better
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
 
     from keepbest.records.run_record import Objective
+
+
+_KEY = "keepbest_history"
 
 
 class Check(NamedTuple):
@@ -37,7 +40,8 @@ class History(Callback):
     A row is written for each validation and for each epoch; where an epoch ends with its validation the two are one
     row. Validation metrics stand in the row of the validation that computed them, training metrics in the row of their
     epoch's end. That row stays open until the module's own epoch-end hooks have logged, which Lightning runs after the
-    callbacks': until the next epoch starts or the training ends.
+    callbacks': until the next epoch starts or the training ends. A checkpoint holds all of it, so that a resumed
+    training goes on with the table as it was then, whatever was written since.
 
     Args:
         path: the CSV file; None keeps the metrics in memory only (every rank but the first).
@@ -95,6 +99,29 @@ class History(Callback):
         """Write the row that was open when the training died."""
         self._write_row()
 
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Put the history into the checkpoint, the open row as it will be written."""
+        row = self._completed_row(trainer)
+        checks = [*self.checks, *self._late_check(row)]
+        checkpoint[_KEY] = {
+            "checks": [(check.epoch, check.step, float(check.value)) for check in checks],
+            "in_double": bool(checks) and isinstance(checks[0].value, np.float64),
+            "validations": self.validations,
+            "rows": [*(self._table.rows if self._table else []), *([row_of(*row[:2], row.numbers)] if row else [])],
+        }
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Go on from a checkpoint's history, where a fit does; weights are also loaded to be evaluated."""
+        state = checkpoint.get(_KEY)
+        if state is None or trainer.state.fn != "fit":
+            return
+        number = np.float64 if state["in_double"] else float
+        self.checks, self.best, self.validations = [], None, state["validations"]
+        for epoch, step, value in state["checks"]:
+            self._add(Check(epoch, step, number(value)))
+        if self._table:
+            self._table.restore(state["rows"])
+
     def best_by(self, min_delta: float) -> Check | None:
         """Return the last check that was better by `min_delta` than the one accepted before it."""
         best: Check | None = None
@@ -104,31 +131,49 @@ class History(Callback):
         return best
 
     def _take_check(self, row: _Row) -> None:
-        if self.objective.monitor not in row.metrics:
-            return
-        check = Check(row.epoch, row.step, _number(row.metrics[self.objective.monitor]))
+        if self.objective.monitor in row.metrics:
+            self._add(Check(row.epoch, row.step, _number(row.metrics[self.objective.monitor])))
+
+    def _add(self, check: Check) -> None:
         self.checks.append(check)
         if is_better(check.value, self.best.value if self.best else None, self.objective.mode):
             self.best = check
 
+    def _completed_row(self, trainer: Trainer) -> _Row | None:
+        """Return the open row with what the epoch has logged by now."""
+        if self._row is None:
+            return None
+        fresh = changed(trainer.callback_metrics, self._before_epoch)
+        late = {name: value for name, value in fresh.items() if name not in self._validated}
+        return self._row._replace(metrics={**self._row.metrics, **late})
+
+    def _late_check(self, row: _Row | None) -> list[Check]:
+        """Return the check of a metric that training logs, which is known when its epoch is over."""
+        monitor = self.objective.monitor
+        if row is None or monitor in self._validated or monitor not in row.metrics:
+            return []
+        return [Check(row.epoch, row.step, _number(row.metrics[monitor]))]
+
     def _close_epoch(self, trainer: Trainer) -> None:
-        if self._row is not None:
-            fresh = changed(trainer.callback_metrics, self._before_epoch)
-            self._row.metrics.update({name: value for name, value in fresh.items() if name not in self._validated})
-            if self.objective.monitor not in self._validated:
-                self._take_check(self._row)  # of a metric that training logs
-            self._write_row()
+        self._row = self._completed_row(trainer)
+        for check in self._late_check(self._row):
+            self._add(check)
+        self._write_row()
 
     def _write_row(self) -> None:
         row, self._row = self._row, None
         if row and self._table:
-            self._table.append(row.epoch, row.step, {name: float(value) for name, value in row.metrics.items()})
+            self._table.append(row.epoch, row.step, row.numbers)
 
 
 class _Row(NamedTuple):
     epoch: int
     step: int
     metrics: Metrics
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        return {name: float(value) for name, value in self.metrics.items()}
 
 
 def _number(value: Tensor) -> float:

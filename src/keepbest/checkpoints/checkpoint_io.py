@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from keepbest.checkpoints.plain import plain_hyperparameters
-from keepbest.checkpoints.writing import write_checkpoint
+from keepbest.checkpoints.writing import BeforeReplace, write_checkpoint
 from keepbest.errors import KeepbestError
 
 _OWNERS = (LightningModule, LightningDataModule)
@@ -25,34 +26,54 @@ class DurableCheckpointIO(TorchCheckpointIO):
     that the file loads with `weights_only=True`; what has no plain form is left out.
 
     Attributes:
-        sha256: the hash of each checkpoint that this object wrote and did not remove, by path.
+        before_replace: is told the target, the sha256 and the bytes of a new checkpoint that lies whole on the disk
+            under a temporary name, before it takes its place. There the caller records them, durably; what a crash then
+            leaves, `recovery` puts in order. What it raises leaves the old checkpoint, and must mean that nothing was
+            recorded.
+        before_save: is told the target in the training's thread when a save begins. Only now is the state of trainer
+            and callbacks that of the checkpoint: what `before_replace` records about it must be noted here.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, before_replace: BeforeReplace | None = None, before_save: Callable[[Path], None] | None = None
+    ) -> None:
         super().__init__()
-        self.sha256: dict[Path, str] = {}
+        self.before_replace = before_replace
+        self.before_save = before_save
+        self._sha256: dict[Path, str] = {}
         self._checked = False
+
+    @property
+    def sha256(self) -> dict[Path, str]:
+        """The hash of each checkpoint that this object wrote and did not remove, by path."""
+        return self._sha256
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Write a checkpoint; a path with a scheme, such as `s3://...`, is left to Lightning.
 
         Raises:
             KeepbestError: when the disk is full or the directory cannot be written, naming both; when the checkpoint
-                holds what no safe load accepts.
+                holds what no safe load accepts. The old checkpoint is still there.
         """
         checkpoint = _with_plain_hyperparameters(checkpoint)
         if "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
             return
-        target = Path(path)
-        self.sha256[target] = write_checkpoint(checkpoint, target)
-        if not self._checked:
-            _require_safe(target)
-            self._checked = True
+        if self.before_save:
+            self.before_save(Path(path))
+        self._save(checkpoint, Path(path))
+
+    def _save(self, checkpoint: dict[str, Any], target: Path) -> None:
+        accept = None if self._checked else _require_safe
+        self._sha256[target] = write_checkpoint(checkpoint, target, accept, self.before_replace)
+        self._checked = True
+
+    def wait(self) -> None:
+        """Return when every checkpoint lies on the disk: at once."""
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Remove a checkpoint."""
-        self.sha256.pop(Path(path), None)
+        self._sha256.pop(Path(path), None)
         super().remove_checkpoint(path)
 
 

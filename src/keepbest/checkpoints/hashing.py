@@ -15,17 +15,20 @@ class HashingWriter:
     torch.save falls back to streaming its zip archive when it is handed such an object.
 
     Attributes:
+        size: how many bytes were written.
         failure: why the file could not be written; torch answers with an error of its own that does not say.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._hash = hashlib.sha256()
+        self.size = 0
         self.failure: OSError | None = None
 
     def write(self, data: bytes) -> int:
         """Write and hash."""
         self._hash.update(data)
+        self.size += memoryview(data).nbytes
         try:
             return self._file.write(data)
         except OSError as error:
@@ -50,8 +53,13 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def require_sha256(path: Path, recorded: str) -> None:
+def require_sha256(path: Path, recorded: str, noun: str = "checkpoint") -> None:
     """Compare a file with the hash it was recorded with.
+
+    Args:
+        path: the file.
+        recorded: the hash that it must have.
+        noun: what the file is, for the message.
 
     Raises:
         IntegrityError: when they differ, with both hashes.
@@ -59,6 +67,6 @@ def require_sha256(path: Path, recorded: str) -> None:
     found = sha256_of(path)
     if found != recorded:
         raise IntegrityError(
-            f"a checkpoint must have the sha256 it was recorded with: {path} was recorded as {recorded}, is {found}. "
+            f"a {noun} must have the sha256 it was recorded with: {path} was recorded as {recorded}, is {found}. "
             "The file was changed or damaged after the run; take it from a backup or train again."
         )

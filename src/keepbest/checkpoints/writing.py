@@ -13,16 +13,26 @@ from torch.utils.serialization import config
 
 from keepbest.checkpoints.hashing import HashingWriter
 from keepbest.errors import KeepbestError
-from keepbest.records.atomic import replacing
+from keepbest.records.atomic import make_directory, replacing
+
+BeforeReplace = Callable[[Path, str, int], None]
+"""Is told the target, the sha256 and the bytes of a file that lies on the disk and is about to take its place."""
 
 
-def write_checkpoint(content: Any, target: Path, accept: Callable[[Path], None] | None = None) -> str:
+def write_checkpoint(
+    content: Any,
+    target: Path,
+    accept: Callable[[Path], None] | None = None,
+    before_replace: BeforeReplace | None = None,
+) -> str:
     """Write a file with torch.save beside its target, flush it to the disk and rename it.
 
     Args:
         content: what torch.save takes.
         target: the file to replace; its directory is made.
         accept: looks at the whole file before it takes its place. What it raises leaves the old one there.
+        before_replace: records the new file, which lies on the disk under a temporary name by then: whatever happens
+            once it has returned, `recovery` finds that content. What it raises leaves the old file there.
 
     Returns:
         The sha256 of the file.
@@ -30,10 +40,15 @@ def write_checkpoint(content: Any, target: Path, accept: Callable[[Path], None] 
     Raises:
         KeepbestError: when the disk is full or the directory cannot be written, naming both.
     """
-    writer = None
+    writer: HashingWriter | None = None
+
+    def announce() -> None:
+        if before_replace and writer:
+            before_replace(target, writer.hexdigest(), writer.size)
+
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as file:
+        make_directory(target.parent)
+        with replacing(target, announce=announce if before_replace else None) as file:
             writer = HashingWriter(file)
             with _checksums():
                 torch.save(content, cast("Any", writer))

@@ -13,10 +13,11 @@ keepbest: experiments that stop when they should, keep the best weights and can 
 usage: keepbest COMMAND ...
 
   train [OVERRIDES...] [-m]    a single experiment, or several with -m; `keepbest train --help` lists what to choose
+  resume RUN [OVERRIDES...]    a run, where it left off; overrides may change what decides its end
 
   --help, --version
 """
-_COMMANDS = ("train",)
+_COMMANDS = ("train", "resume")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,6 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from keepbest.cli.train import main as train
 
         return train(rest)
+    if command == "resume":
+        from keepbest.cli.resume import main as resume
+
+        return resume(rest)
     sys.stderr.write(
         f"keepbest: there is no command {command!r}. {did_you_mean(command, _COMMANDS)} See keepbest --help.\n"
     )

@@ -115,13 +115,16 @@ class TrainCommand:
             check(config)
             if fits_one_process(config["trainer"]):  # a worker imports the targets, and checks them, on its own
                 check_all_targets(config)
-            create_job(job_dir, job_dir.name if alone else f"{job_dir.parent.name}/{job_dir.name}", config)
+            is_new = create_job(job_dir, job_dir.name if alone else f"{job_dir.parent.name}/{job_dir.name}", config)
         except ConfigError:
             if self._launch_id in str(job_dir):  # Hydra made it for this launch, and it is empty
                 with suppress(OSError):
                     job_dir.rmdir()
             raise
-        _write_hydra_files(composed, job_dir)
+        if is_new:
+            _write_hydra_files(composed, job_dir)
+        else:
+            sys.stdout.write(f"{_for_people(job_dir)} holds this run, unfinished: going on with it\n")
         point_latest(job_dir)
         return config
 
@@ -181,7 +184,7 @@ def train(overrides: Sequence[str] = ()) -> Run:
     command(overrides)
     if command.failures:
         raise command.failures[0]
-    return open_run(command.runs[0][0])
+    return open_run(command.runs[0][0], trust=True)  # it was trained here, a moment ago
 
 
 def _write_hydra_files(composed: DictConfig, job_dir: Path) -> None:

@@ -50,27 +50,60 @@ def read_config(job_dir: Path) -> PlainConfig:
         config = yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)
     except FileNotFoundError:
         raise RecordError(f"a job directory must hold {CONFIG_FILE}, {str(job_dir)!r} does not.") from None
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path} cannot be read as a config: {error}") from error
+    except (OSError, yaml.YAMLError, ValueError, LookupError) as error:  # the last two for `!!int x` and `!!bool x`
+        raise RecordError(f"{path} cannot be read as a config: {str(error)[:_LONGEST_MESSAGE]}") from error
     if not isinstance(config, dict):
         raise RecordError(f"{path} must hold a mapping.")
     return config
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Reads what `_PlainDumper` writes. Aliases and repeated keys, which it never writes, are refused."""
+    """Reads what `_PlainDumper` writes, within bounds.
+
+    What that never writes is refused: aliases and merged mappings, repeated keys, tags of other things than text,
+    numbers and containers. So is what would take minutes or exhaust the stack: deep nesting, more nodes than a config
+    has, numbers of thousands of digits.
+    """
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = self._nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("it must not hold aliases")
-        return super().compose_node(parent, index)
+        self._depth, self._nodes = self._depth + 1, self._nodes + 1
+        if self._depth > _DEEPEST or self._nodes > _MOST_NODES:
+            raise yaml.YAMLError(f"it must not hold more than {_MOST_NODES} nodes, or {_DEEPEST} inside each other")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
+            raise yaml.YAMLError(f"it must not hold a number of {len(node.value)} digits")
+        return super().construct_scalar(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.YAMLError(f"found duplicate key {key}")
+        keys: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                raise yaml.YAMLError("a key must be a plain value")
+            if key.value in keys:
+                raise yaml.YAMLError(f"found duplicate key {key.value}")
+            keys.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+_DEEPEST, _MOST_NODES, _LONGEST_NUMBER = 64, 50_000, 100
+_LONGEST_MESSAGE = 500
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_PLAIN_TAGS = ("null", "bool", "int", "float", "str", "binary", "seq", "map")
+_PlainLoader.yaml_constructors = {
+    tag: make
+    for tag, make in yaml.SafeLoader.yaml_constructors.items()
+    if tag is None or tag.removeprefix("tag:yaml.org,2002:") in _PLAIN_TAGS
+}
 
 
 class _PlainDumper(yaml.SafeDumper):

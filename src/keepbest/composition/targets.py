@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import typing
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 from keepbest.composition.annotations import admits, annotations_of, show
@@ -14,7 +15,6 @@ from keepbest.errors import ConfigError, did_you_mean
 
 Parameters = Mapping[str, inspect.Parameter]
 
-_KNOWN_PACKAGES = ("torch", "lightning", "pytorch_lightning", "torchmetrics", "keepbest")
 _HYDRA_KEYS = ("_target_", "_partial_", "_recursive_", "_convert_", "_args_")
 
 
@@ -49,60 +49,37 @@ def locate(path: object, key: str) -> Callable[..., Any]:
     """
     if not isinstance(path, str) or not path:
         raise ConfigError("it must be the dotted path of a class or a function", key=f"{key}._target_", received=path)
-    module, missing = _import_longest(path, key)
-    found: Any = module
-    for name in missing:
-        if not hasattr(found, name):
-            hint = did_you_mean(name, (other for other in dir(found) if not other.startswith("_")))
-            raise ConfigError(f"{_name(found)} has no {name!r}", key=f"{key}._target_", received=path, remedy=hint)
-        found = getattr(found, name)
+    names = path.split(".")
+    found = _import_module(names[0], path, key)
+    for at, name in enumerate(names[1:], start=1):
+        found = _member(found, name, ".".join(names[: at + 1]), path, key)
     if not callable(found):
         raise ConfigError("it must name a class or a function", key=f"{key}._target_", received=path)
     return typing.cast("Callable[..., Any]", found)
 
 
-def require_classes(node: Any, key: str, kind: type, own: str | None = None) -> None:
-    """Refuse a node that would call anything but classes of well-known packages or of the model's own.
-
-    This is what stands between opening somebody's run and executing what its config names.
-
-    Args:
-        node: plain containers, with a `_target_` at the top.
-        key: the node's dotted path, for messages.
-        kind: what the top-level target must be a class of.
-        own: the top-level package of the model's class, for what is nested.
-
-    Raises:
-        ConfigError: for a target that is a function, of another kind or from elsewhere.
-    """
-    if isinstance(node, Mapping):
-        if "_target_" in node:
-            target = locate(node["_target_"], key)
-            package = target.__module__.partition(".")[0]
-            if not isinstance(target, type) or not issubclass(target, kind):
-                raise ConfigError(f"it must be a class, a {kind.__name__}", key=key, received=node["_target_"])
-            if own is not None and package not in (own, *_KNOWN_PACKAGES):
-                raise ConfigError(
-                    f"it must be a class of {', '.join(_KNOWN_PACKAGES)} or {own}", key=key, received=node["_target_"]
-                )
-            own = own or package
-        for name, item in node.items():
-            require_classes(item, f"{key}.{name}", object, own)
-    elif isinstance(node, list):
-        for index, item in enumerate(node):
-            require_classes(item, f"{key}[{index}]", object, own)
+def _member(found: Any, name: str, path: str, whole: str, key: str) -> Any:
+    """Return what `path`, the beginning of a target's `whole` path, names; a submodule is imported, as Hydra does."""
+    try:
+        return getattr(found, name)
+    except AttributeError:
+        if _is_module(path, found):
+            return _import_module(path, whole, key)
+        hint = did_you_mean(name, (other for other in dir(found) if not other.startswith("_")))
+        raise ConfigError(
+            f"{_name(found)} has no {name!r}", key=f"{key}._target_", received=whole, remedy=hint
+        ) from None
+    except Exception as error:  # a module may look its names up in any way, as torch.classes does
+        raise ConfigError(f"looking for {path} failed: {error}", key=f"{key}._target_", received=whole) from error
 
 
-def _import_longest(path: str, key: str) -> tuple[Any, list[str]]:
-    """Import as much of a dotted path as is modules; return the last one and the names that are left."""
-    parts = path.split(".")
-    module, at = _import_module(parts[0], path, key), 1
-    while at < len(parts) and not hasattr(module, parts[at]):
-        name = ".".join(parts[: at + 1])
-        if not hasattr(module, "__path__") or importlib.util.find_spec(name) is None:
-            break
-        module, at = _import_module(name, path, key), at + 1
-    return module, parts[at:]
+def _is_module(path: str, package: Any) -> bool:
+    if not isinstance(package, ModuleType) or not hasattr(package, "__path__"):
+        return False
+    try:
+        return importlib.util.find_spec(path) is not None
+    except (ImportError, ValueError):  # the package goes by another name where it was found
+        return False
 
 
 def _import_module(name: str, path: str, key: str) -> Any:

@@ -1,46 +1,76 @@
-"""A run, opened from the directory it left."""
+"""A run, opened from the directory it left, which may have come from somebody else.
+
+Everything is looked at in this order: what a file is and how large, then its hash, then what it says, then each class
+that it names. Unless `trust=True`, opening a run executes nothing but known classes and those of modules that were
+named; it never writes. `keepbest.composition.allowance` says which classes are known, and why.
+
+The hashes lie beside what they were taken of: they tell that nothing was damaged, not who made it.
+"""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keepbest.errors import RecordError
+from keepbest.errors import ConfigError, DataError, IntegrityError, KeepbestError, RecordError
+from keepbest.reading.run_files import (
+    IF_TRUSTED,
+    LARGEST_CONFIG,
+    LARGEST_RECORD,
+    LARGEST_TABLE,
+    require_file,
+    require_modest_table,
+)
 from keepbest.records.locations import OUTPUTS, newest_run
 from keepbest.records.metrics_table import METRICS_FILE, read_metrics
+from keepbest.records.ownership import as_it_stands
 from keepbest.records.store import RUN_FILE, read_record
 
 if TYPE_CHECKING:
     import pandas as pd
     from lightning.pytorch import LightningDataModule, LightningModule
 
+    from keepbest.composition.allowance import Allowance
     from keepbest.composition.resolved import PlainConfig
 
+_LONGEST_MESSAGE = 1000
 
-def open_run(path: str | Path) -> Run:
+
+def open_run(path: str | Path, *, trust: bool = False, modules: Sequence[str] = ()) -> Run:
     """Open a run.
 
     Args:
         path: its directory, or any file right inside it such as `run.json`.
+        trust: whether to do whatever the run says, as if it were your own: call any function that its config names,
+            follow paths out of its directory, accept a record that was edited. A checkpoint that does not match its
+            recorded hash is refused all the same, and is never unpickled.
+        modules: modules of yours whose classes its config may name, such as `["my_module"]`; their code is executed.
 
     Raises:
-        RecordError: when there is no run, or its record cannot be read.
+        RecordError: when there is no run, or its record cannot be read or leads out of the directory.
+        IntegrityError: when its record is not as it was written.
+        ConfigError: for modules that are no list of names.
     """
-    directory = Path(path).expanduser().resolve()
-    return Run(directory.parent if directory.is_file() else directory)
+    place = Path(path).expanduser()
+    directory = place.parent if place.exists() and not place.is_dir() else place
+    return Run(directory.resolve(), trust=trust, modules=modules)
 
 
-def latest_run(outputs: str | Path = OUTPUTS) -> Run:
+def latest_run(outputs: str | Path = OUTPUTS, *, trust: bool = False, modules: Sequence[str] = ()) -> Run:
     """Open the run that was launched last.
 
     Args:
         outputs: the directory that holds `runs`.
+        trust: see `open_run`.
+        modules: see `open_run`.
 
     Raises:
-        RecordError: when there is none.
+        RecordError: when there is none; and what `open_run` raises.
     """
-    return Run(newest_run(Path(outputs).expanduser()).resolve())
+    return Run(newest_run(Path(outputs).expanduser()).resolve(), trust=trust, modules=modules)
 
 
 class Run:
@@ -48,53 +78,71 @@ class Run:
 
     Attributes:
         directory: where the run lies now.
-        record: `run.json` as plain data; its keys are those of `keepbest.records.run_record.RunRecord`.
+        record: `run.json` as plain data; its keys are those of `keepbest.records.run_record.RunRecord`. A run of this
+            machine that says `running` while no process holds it is `interrupted`.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, trust: bool = False, modules: Sequence[str] = ()) -> None:
         self.directory = directory
-        self._record = read_record(directory)
+        self._trust, self._modules = trust, _checked_modules(modules)
+        self._file(RUN_FILE, LARGEST_RECORD)
+        self._record = as_it_stands(directory, read_record(directory, verify=not trust))
         self.record: dict[str, Any] = self._record.as_dict()
 
     def __repr__(self) -> str:
         score = self._record.best_model_score
         best = "no best model" if score is None else f"{self._record.objective.monitor} {score:.6g}"
-        return f"<Run {self._record.id}: {self._record.status.value}, {best}>"
+        text = f"<Run {self._record.id}: {self._record.status.value}, {best}>"
+        return text if text.isprintable() else repr(text)  # a terminal obeys some characters
 
     @functools.cached_property
     def config(self) -> PlainConfig:
         """The resolved config, as plain containers."""
-        from keepbest.composition.resolved import read_config
+        from keepbest.checkpoints.hashing import require_sha256
+        from keepbest.composition.resolved import CONFIG_FILE, read_config
 
-        return read_config(self.directory)
+        path = self._file(CONFIG_FILE, LARGEST_CONFIG)
+        if self._record.config_sha256 and not self._trust:  # null until the run has begun
+            require_sha256(path, self._record.config_sha256, "config")
+        config = read_config(self.directory)
+        if "hydra" in config and not self._trust:
+            raise RecordError(f"the config of a run must not hold Hydra's own settings, {self.directory} does.")
+        return config
 
     @functools.cached_property
     def metrics(self) -> pd.DataFrame:
         """`metrics.csv`: a row per check and epoch, NaN where a row lacks a metric."""
         import pandas as pd
 
-        path = self.directory / METRICS_FILE
+        path = self._file(METRICS_FILE, LARGEST_TABLE)
         if not path.is_file():
             raise RecordError(f"{path} does not exist: the run ended before its first check.")
+        if not self._trust:
+            require_modest_table(path)
         return pd.DataFrame(read_metrics(path))
 
-    @functools.cached_property
+    @property
     def best_model_path(self) -> Path:
-        """The best checkpoint, absolute, after its content was compared with the recorded hash.
+        """The best checkpoint, absolute, after its content was compared with the recorded hash: each time anew.
+
+        After a crash it may still have its temporary name, see `keepbest.checkpoints.recovery`.
 
         Raises:
-            RecordError: when the run kept none, or the file is gone.
+            RecordError: when the run kept none, the record does not say enough of it, or the file is gone.
             IntegrityError: when it is not the file that was recorded.
         """
-        from keepbest.checkpoints.hashing import require_sha256
+        from keepbest.reading.recorded_checkpoint import recorded_checkpoint
 
-        if self._record.best_model_path is None or self._record.best_sha256 is None:
-            raise RecordError(f"the run has no best model: it is {self._record.status.value}. See its {RUN_FILE}.")
-        path = (self.directory / self._record.best_model_path).resolve()
-        if not path.is_file():
-            raise RecordError(f"the best checkpoint of the run is gone: {path} does not exist.")
-        require_sha256(path, self._record.best_sha256)
-        return path
+        record = self._record
+        if record.best_model_path is None:
+            raise RecordError(f"the run has no best model: it is {record.status.value}. See its {RUN_FILE}.")
+        path = self._file(record.best_model_path)
+        if None in (record.best_sha256, record.best_bytes) and not self._trust:
+            raise RecordError(
+                "a record must hold the size and the hash of the best checkpoint, best_bytes or best_sha256 is null. "
+                f"{IF_TRUSTED}"
+            )
+        return recorded_checkpoint(path, record.best_sha256, record.best_bytes)
 
     def load_model(self, device: str = "cpu") -> LightningModule:
         """Return the LightningModule with the best weights, in eval mode.
@@ -106,35 +154,97 @@ class Run:
             device: where the weights go, in torch's words.
 
         Raises:
-            IntegrityError: when the checkpoint is not the one that was recorded, or holds more than weights.
-            ConfigError: when the model's class cannot be found or made.
+            IntegrityError: when the checkpoint is not the one that was recorded, holds more than weights, or others
+                than the model's.
+            ConfigError: when the model's class is not allowed, or cannot be found or made.
         """
         from lightning.pytorch import LightningModule
 
-        from keepbest.checkpoints.loading import read_checkpoint
         from keepbest.composition.build import build_model
-        from keepbest.composition.targets import require_classes
+        from keepbest.composition.screening import screen
 
-        checkpoint = read_checkpoint(self.best_model_path, sha256=None)
-        learnt = checkpoint.get("hyper_parameters") or {}
-        node = {name: learnt.get(name) if value is None else value for name, value in self.config["model"].items()}
-        require_classes(node, "model", LightningModule)
-        model = build_model(node)
-        model.configure_model()
-        model.on_load_checkpoint(checkpoint)
-        model.load_state_dict(checkpoint["state_dict"], assign=True)  # keeps the precision that was trained in
+        checkpoint = self._read_best()
+        node = _completed(self._node("model"), checkpoint.get("hyper_parameters"))
+        screen(node, "model", LightningModule, self._allowance)
+        with _told(ConfigError, "the run's config must describe a model that can be made"):
+            model = build_model(node)
+            model.configure_model()
+        with _told(IntegrityError, "the best checkpoint must hold the weights of the run's model"):
+            model.on_load_checkpoint(checkpoint)
+            model.load_state_dict(checkpoint["state_dict"], assign=True)  # keeps the precision that was trained in
         return model.to(device).eval()
 
     def datamodule(self) -> LightningDataModule:
-        """Return the LightningDataModule of the run's config, set up for fitting and testing."""
+        """Return the LightningDataModule of the run's config, set up for fitting and testing.
+
+        It reads the files that the config names, wherever they are.
+
+        Raises:
+            ConfigError: when its class is not allowed, or cannot be found or made.
+            KeepbestError: whatever else keeps it from being set up.
+        """
         from lightning.pytorch import LightningDataModule
 
         from keepbest.composition.build import build_datamodule
-        from keepbest.composition.targets import require_classes
+        from keepbest.composition.screening import screen
 
-        require_classes(self.config["data"], "data", LightningDataModule)
-        datamodule = build_datamodule(self.config["data"])
-        datamodule.prepare_data()
-        datamodule.setup("fit")
-        datamodule.setup("test")
+        node = self._node("data")
+        screen(node, "data", LightningDataModule, self._allowance)
+        with _told(DataError, "the run's data must be there, as they were when it was trained"):
+            datamodule = build_datamodule(node)
+            datamodule.prepare_data()
+            datamodule.setup("fit")
+            datamodule.setup("test")
         return datamodule
+
+    def _file(self, name: str, largest: int | None = None) -> Path:
+        return (self.directory / name).resolve() if self._trust else require_file(self.directory, name, largest)
+
+    def _read_best(self) -> dict[str, Any]:
+        from keepbest.checkpoints.loading import read_checkpoint
+        from keepbest.reading.archive import require_stored
+
+        path = self.best_model_path
+        require_stored(path)
+        with _told(IntegrityError, "the best checkpoint must be one of Lightning's"):
+            return dict(read_checkpoint(path, sha256=None))
+
+    def _node(self, section: str) -> dict[str, Any]:
+        node = self.config.get(section)
+        if not isinstance(node, dict):
+            rule = f"it must be a mapping with the _target_ of a class, and is a {type(node).__name__}"
+            raise ConfigError(rule, key=section)
+        return node
+
+    @functools.cached_property
+    def _allowance(self) -> Allowance:
+        from keepbest.composition.allowance import Allowance, modules_wanted_by
+
+        made = [self.config.get(section) for section in ("model", "data")]
+        return Allowance(self.directory, self._modules, self._trust, modules_wanted_by(made, self._modules))
+
+
+def _checked_modules(modules: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(modules, str) or not all(isinstance(name, str) and name for name in modules):
+        raise ConfigError(
+            "modules must be a list of names", received=modules, remedy='Write it as modules=["my_module"]'
+        )
+    return tuple(modules)
+
+
+def _completed(node: dict[str, Any], learnt: object) -> dict[str, Any]:
+    """Return the model's config with what training has learnt from the data in place of null."""
+    if not isinstance(learnt, dict):
+        return node
+    return {name: dict.get(learnt, name) if value is None else value for name, value in node.items()}
+
+
+@contextmanager
+def _told(kind: type[KeepbestError], rule: str) -> Iterator[None]:
+    """Turn whatever goes wrong into an error that says where; what keepbest words itself stays as it is."""
+    try:
+        yield
+    except KeepbestError:
+        raise
+    except Exception as error:
+        raise kind(f"{rule}, {type(error).__name__}: {str(error)[:_LONGEST_MESSAGE]}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from keepbest.errors import RecordError
@@ -12,6 +12,12 @@ from keepbest.records.atomic import write_text
 
 METRICS_FILE = "metrics.csv"
 _COUNTERS = {"epoch": 0, "step": 0}
+Row = dict[str, float]
+
+
+def row_of(epoch: int, step: int, metrics: Mapping[str, float]) -> Row:
+    """Return a row of the table. A metric of the name `epoch` or `step` gives way to the counter."""
+    return {**_COUNTERS, **metrics, "epoch": epoch, "step": step}
 
 
 class MetricsTable:
@@ -24,22 +30,32 @@ class MetricsTable:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows: list[dict[str, float]] = []
+        self.rows: list[Row] = []
         self._columns: list[str] = []
 
     def append(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
-        """Add a row to the file. A metric of the name `epoch` or `step` gives way to the counter."""
-        row = {**_COUNTERS, **metrics, "epoch": epoch, "step": step}
+        """Add a row to the file."""
+        row = row_of(epoch, step, metrics)
         self.rows.append(row)
-        new = [name for name in row if name not in self._columns]
-        if new:
-            self._columns += new
+        if self._add_columns(row):
             write_text(self.path, self._text(self.rows, header=True))
         else:
             with self.path.open("a", newline="", encoding="utf-8") as file:
                 file.write(self._text([row], header=False))
 
-    def _text(self, rows: list[dict[str, float]], *, header: bool) -> str:
+    def restore(self, rows: Iterable[Row]) -> None:
+        """Let the file hold these rows, whatever it holds."""
+        self.rows, self._columns = list(rows), []
+        for row in self.rows:
+            self._add_columns(row)
+        write_text(self.path, self._text(self.rows, header=True))
+
+    def _add_columns(self, row: Row) -> bool:
+        new = [name for name in row if name not in self._columns]
+        self._columns += new
+        return bool(new)
+
+    def _text(self, rows: list[Row], *, header: bool) -> str:
         text = io.StringIO()
         writer = csv.DictWriter(text, self._columns, restval="", lineterminator="\n")
         if header:

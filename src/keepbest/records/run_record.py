@@ -45,6 +45,16 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class LastCheckpoint:
+    """The state at the end of the last whole epoch, from which the training can be resumed."""
+
+    path: str
+    sha256: str
+    bytes: int
+    epoch: int
+
+
+@dataclass(frozen=True)
 class Verification:
     """The restored best weights, evaluated again: their score, its distance to the recorded one, and equality."""
 
@@ -87,7 +97,7 @@ class TrajectoryReference:
 
 @dataclass(frozen=True)
 class Environment:
-    """What the run ran on. `cwd` is where the user's own modules were imported from."""
+    """What the run ran on. `cwd` is where the user's own modules were imported from, `pid` the process that trains."""
 
     git_sha: str | None
     git_dirty: bool | None
@@ -96,6 +106,7 @@ class Environment:
     host: str
     cwd: str
     threads: int | None = None
+    pid: int | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +131,7 @@ class RunRecord:
     objective: Objective
     seed: int | None
     environment: Environment
+    config_sha256: str | None = None
     error: Failure | None = None
     best_model_path: str | None = None
     best_model_score: float | None = None
@@ -127,6 +139,7 @@ class RunRecord:
     best_step: int | None = None
     best_sha256: str | None = None
     best_bytes: int | None = None
+    last: LastCheckpoint | None = None
     verified: Verification | None = None
     stopping: Stopping | None = None
     policy_best: PolicyBest | None = None
@@ -157,9 +170,9 @@ class RunRecord:
 
 
 _KEY_ORDER = (
-    "schema_version", "id", "status", "error", "objective", "seed",
+    "schema_version", "id", "status", "error", "objective", "seed", "config_sha256",
     "best_model_path", "best_model_score", "best_epoch", "best_step", "best_sha256", "best_bytes",
-    "verified", "stopping", "policy_best", "test", "trajectory", "environment", "timing",
+    "last", "verified", "stopping", "policy_best", "test", "trajectory", "environment", "timing",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from keepbest.reading.opening import opening_line
 from keepbest.records.run_record import RunRecord, RunStatus
 
 _STYLE = {RunStatus.COMPLETED: "bold green", RunStatus.DIVERGED: "bold red", RunStatus.FAILED: "bold red"}
@@ -40,7 +41,7 @@ def _rows(run_dir: Path, record: RunRecord) -> list[tuple[str, str]]:
         rows.append(("time", f"{record.timing.seconds:.1f} s"))
     if record.best_model_path:
         rows.append(("checkpoint", str(run_dir / record.best_model_path)))
-        rows.append(("open it", f'model = keepbest.open_run("{run_dir}").load_model()'))
+        rows.append(("open it", f"model = {opening_line(run_dir)}.load_model()"))
     else:
         rows.append(("run", str(run_dir)))
     return rows

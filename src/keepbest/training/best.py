@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keepbest.checkpoints.hashing import sha256_of
+from keepbest.checkpoints.hashing import require_sha256, sha256_of
 from keepbest.errors import KeepbestError
 from keepbest.training.verification import verify
 
@@ -73,14 +73,36 @@ def note_best(best: Best, session: Session, record: RunningRecord, job_dir: Path
     if best.path:
         record.note(
             best_model_path=Path(os.path.relpath(best.path, job_dir)).as_posix(),
-            best_sha256=session.checkpoint_io.sha256.get(best.path) or sha256_of(best.path),
+            best_sha256=_sha256_of(best.path, session, record),
             best_bytes=best.path.stat().st_size,
         )
+
+
+def _sha256_of(path: Path, session: Session, record: RunningRecord) -> str:
+    """Return the hash that was taken while the file was written; a resumed job finds it in the record.
+
+    Raises:
+        IntegrityError: when the file of an earlier attempt is no longer what was recorded.
+    """
+    if session.checkpoint_io and (written := session.checkpoint_io.sha256.get(path)):
+        return written
+    if recorded := record.value.best_sha256:
+        require_sha256(path, recorded)
+        return recorded
+    return sha256_of(path)  # another CheckpointIO wrote it
+
+
+def forget_best(record: RunningRecord) -> None:
+    """Put into the record that there is no best, whatever an earlier attempt had."""
+    record.note(best_model_path=None, best_model_score=None, best_epoch=None, best_step=None)
+    record.note(best_sha256=None, best_bytes=None)
 
 
 def note_best_so_far(session: Session, record: RunningRecord, job_dir: Path) -> None:
     """Put into the record what an interrupted or failed training leaves; it must not hide why the training ended."""
     record.note_epochs(session.trainer.current_epoch or None)
+    if session.keeper and session.checkpoint_io:  # each best was recorded when it lay on the disk: the keeper names it
+        return  # before it is written
     try:
         best = find_best(session)
         if best:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keepbest.composition.checks import check
 from keepbest.composition.resolved import read_config
 from keepbest.errors import KeepbestError, MonitorError
+from keepbest.records.ownership import owned
 from keepbest.records.run_record import RunRecord
-from keepbest.training.interruption import as_interruption
+from keepbest.training.interruption import Termination, as_interruption, ended_by_sigterm
 from keepbest.training.job_log import job_log
 from keepbest.training.running_record import RunningRecord
 
@@ -21,31 +23,35 @@ log = logging.getLogger(__name__)
 
 
 def execute(job_dir: Path) -> RunRecord:
-    """Run the job of a directory that holds `config.yaml` and a pending `run.json`, and leave a finished record.
+    """Run the job of a directory that holds `config.yaml` and `run.json`, and leave a finished record.
 
-    Needs no Hydra app around it. Under DDP every rank calls this, and the first one writes.
+    A job that was interrupted, or failed, goes on from its last checkpoint; without one it starts over. Needs no Hydra
+    app around it. Under DDP every rank calls this, and the first one writes.
 
     Returns:
         The record as written, `completed` or `diverged`.
 
     Raises:
-        RecordError: when the directory's job is not pending; its record stays as it is.
+        OwnedError: when another process trains in the directory.
+        RecordError: when the job has a result already; its record stays as it is.
         Exception: whatever ended the job early, once the record says `failed` or `interrupted`.
     """
-    record = RunningRecord(job_dir, writes=_is_first_rank())
-    record.require_pending()
-    with job_log(job_dir, speaks=record.writes):
-        try:
-            record.start()
-            _run(job_dir, record)
-        except BaseException as error:
-            interruption = as_interruption(error)
-            ending = interruption or _named(error)
-            log.exception("the job ended early")
-            record.fail(ending)
-            if ending is error:
-                raise
-            raise ending from error
+    writes = _is_first_rank()
+    with owned(job_dir) if writes else nullcontext():
+        record = RunningRecord(job_dir, writes=writes)
+        record.require_unfinished()
+        with job_log(job_dir, speaks=writes), ended_by_sigterm() as termination:
+            try:
+                record.start()
+                _run(job_dir, record, termination)
+            except BaseException as error:
+                interruption = as_interruption(error)
+                ending = interruption or _named(error)
+                log.exception("the job ended early")
+                record.fail(ending)
+                if ending is error:
+                    raise
+                raise ending from error
     return record.value
 
 
@@ -64,16 +70,21 @@ def _is_first_rank() -> bool:
     return bool(rank_zero.rank_zero_only.rank == 0)  # type: ignore[attr-defined]  # Lightning sets it on the function
 
 
-def _run(job_dir: Path, record: RunningRecord) -> None:
-    from keepbest.training.best import find_best, note_best, note_best_so_far, restore_and_verify
+def _run(job_dir: Path, record: RunningRecord, termination: Termination) -> None:
+    from keepbest.training.best import find_best, forget_best, note_best, note_best_so_far, restore_and_verify
     from keepbest.training.ending import status_of
+    from keepbest.training.kept_files import KeptFiles
+    from keepbest.training.resume_point import find_resume_point
     from keepbest.training.session import prepare
 
     config = read_config(job_dir)
     check(config)
-    session = prepare(config, job_dir, writes=record.writes)
+    kept_files = KeptFiles(record, job_dir)
+    resume_from = find_resume_point(job_dir, record.value, kept_files.recorded(), settles=record.writes)
+    session = prepare(config, job_dir, kept_files, writes=record.writes)
+    termination.trainer = session.trainer
     try:
-        _fit(session, record)
+        _fit(session, record, resume_from)
     except BaseException:
         note_best_so_far(session, record, job_dir)
         raise
@@ -81,19 +92,21 @@ def _run(job_dir: Path, record: RunningRecord) -> None:
     if best:
         note_best(best, session, record, job_dir)
         restore_and_verify(best, session, record)
+    else:
+        forget_best(record)
     _test(session, record)
     if record.writes:
         _draw(session, record, job_dir)
     record.finish(status_of(session.history, record.value.stopping))
 
 
-def _fit(session: Session, record: RunningRecord) -> None:
+def _fit(session: Session, record: RunningRecord, resume_from: Path | None) -> None:
     from keepbest.guards.batches import require_checks, require_training, telling_empty_data
     from keepbest.training.ending import describe_policy_best, describe_stop
 
     try:
         with telling_empty_data():
-            session.trainer.fit(session.model, datamodule=session.datamodule)
+            session.trainer.fit(session.model, datamodule=session.datamodule, ckpt_path=resume_from, weights_only=True)
     except RuntimeError as error:
         if "Early stopping conditioned on metric" in str(error):  # Lightning's words for a check that has no value
             require_checks(session.trainer, session.history.validations)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
 from keepbest.errors import KeepbestError
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
 
 _EXIT_STATUS = {"SIGINT": 130, "SIGTERM": 143}
 INTERRUPTED = frozenset(_EXIT_STATUS.values())
@@ -36,3 +46,37 @@ def as_interruption(error: BaseException) -> Interrupted | None:
     if isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt):
         return Interrupted("SIGINT")
     return None
+
+
+class Termination:
+    """What SIGTERM does to a job.
+
+    While Lightning fits, it notes the signal itself, and ends the fit at the end of a batch: an exception raised
+    anywhere could hit a checkpoint that is being written. At any other moment the job ends at once.
+
+    Attributes:
+        trainer: the job's trainer, once there is one.
+    """
+
+    def __init__(self) -> None:
+        self.trainer: Trainer | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Take the signal."""
+        if self.trainer and self.trainer.state.fn == "fit" and self.trainer.received_sigterm:
+            return
+        raise Interrupted("SIGTERM")
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[Termination]:
+    """Let SIGTERM end the block with an `Interrupted`, in the main thread; others get no signals."""
+    termination = Termination()
+    if threading.current_thread() is not threading.main_thread():
+        yield termination
+        return
+    before = signal.signal(signal.SIGTERM, termination)
+    try:
+        yield termination
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import socket
 import time
 import traceback
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from keepbest.checkpoints.hashing import sha256_of
+from keepbest.composition.resolved import CONFIG_FILE
 from keepbest.errors import RecordError
 from keepbest.records.run_record import Failure, RunRecord, RunStatus
 from keepbest.records.store import read_record, write_record
 from keepbest.training.interruption import Interrupted
 
+FINISHED = frozenset({RunStatus.COMPLETED, RunStatus.DIVERGED})
+"""What a run ends with for good; with any other status it can be started, or resumed."""
+
 
 class RunningRecord:
-    """Collects what becomes known about a run, and writes it whenever its status changes.
+    """Collects what becomes known about a run, and writes it whenever its status or its checkpoints change.
 
     Args:
-        job_dir: the directory of a pending record.
+        job_dir: the directory of a job that has no result yet.
         writes: whether this process writes; False on every rank but the first.
     """
 
@@ -28,17 +35,16 @@ class RunningRecord:
         self.writes = writes
         self._job_dir = job_dir
         self._clock = time.monotonic()
+        self._seconds_before = 0.0
 
-    def require_pending(self) -> None:
-        """Refuse a job that has run already; the other ranks of a job find it running.
+    def require_unfinished(self) -> None:
+        """Refuse a job that has a result already; the other ranks of a job do not look.
 
         Raises:
             RecordError: when it has.
         """
-        if self.writes and self.value.status is not RunStatus.PENDING:
-            raise RecordError(
-                f"a job runs once, from a pending record; {self._job_dir} is {self.value.status.value} already."
-            )
+        if self.writes and self.value.status in FINISHED:
+            raise RecordError(f"a job has one result; {self._job_dir} is {self.value.status.value} already.")
 
     def note(self, **facts: Any) -> None:
         """Take in fields of the record; they are written with the next change of status."""
@@ -49,12 +55,21 @@ class RunningRecord:
         self.note(timing=dataclasses.replace(self.value.timing, epochs_trained=trained))
 
     def start(self) -> None:
-        """Write that the job is running, since when, and on how many threads."""
+        """Write that the job is running, since when, and where; what an earlier attempt measured in time is kept."""
         import torch
 
-        self.note(environment=dataclasses.replace(self.value.environment, threads=torch.get_num_threads()))
-        self.note(timing=dataclasses.replace(self.value.timing, started=_now()))
+        timing, environment = self.value.timing, self.value.environment
+        self._seconds_before = timing.seconds or 0.0
+        host, threads = socket.gethostname(), torch.get_num_threads()
+        self.note(environment=dataclasses.replace(environment, host=host, pid=os.getpid(), threads=threads))
+        self.note(config_sha256=sha256_of(self._job_dir / CONFIG_FILE))
+        self.note(timing=dataclasses.replace(timing, started=timing.started or _now(), finished=None), error=None)
         self._become(RunStatus.RUNNING)
+
+    def write(self) -> None:
+        """Write what is known by now."""
+        if self.writes:
+            write_record(self._job_dir, self.value)
 
     def finish(self, status: RunStatus) -> None:
         """Write the result."""
@@ -69,13 +84,12 @@ class RunningRecord:
         self._become(RunStatus.INTERRUPTED if isinstance(error, Interrupted) else RunStatus.FAILED)
 
     def _note_end(self) -> None:
-        seconds = round(time.monotonic() - self._clock, 3)
+        seconds = round(self._seconds_before + time.monotonic() - self._clock, 3)
         self.note(timing=dataclasses.replace(self.value.timing, finished=_now(), seconds=seconds))
 
     def _become(self, status: RunStatus) -> None:
         self.note(status=status)
-        if self.writes:
-            write_record(self._job_dir, self.value)
+        self.write()
 
 
 def _now() -> str:

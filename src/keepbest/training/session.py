@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from keepbest.callbacks.announcer import Announcer
 from keepbest.callbacks.history import History
+from keepbest.callbacks.plateau_steps import PlateauSteps
+from keepbest.callbacks.random_states import RandomStates
 from keepbest.checkpoints.checkpoint_io import DurableCheckpointIO
 from keepbest.composition.build import (
     build_callbacks,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from keepbest.composition.schema import Verification
     from keepbest.records.run_record import Objective
     from keepbest.stopping.policy import StoppingPolicy
+    from keepbest.training.kept_files import KeptFiles
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Session:
     datamodule: LightningDataModule
     trainer: Trainer
     history: History
-    checkpoint_io: DurableCheckpointIO
+    checkpoint_io: DurableCheckpointIO | None
 
     @property
     def keeper(self) -> ModelCheckpoint | None:
@@ -58,12 +61,13 @@ class Session:
         return next((keeper for keeper in keepers if (keeper.monitor, keeper.mode) == wanted), None)
 
 
-def prepare(config: PlainConfig, job_dir: Path, *, writes: bool) -> Session:
+def prepare(config: PlainConfig, job_dir: Path, kept_files: KeptFiles, *, writes: bool) -> Session:
     """Seed the random number generators and make the objects of a job.
 
     Args:
         config: resolved and checked.
         job_dir: where the run's files go.
+        kept_files: what every checkpoint is recorded with.
         writes: whether this process writes them; False on every rank but the first.
     """
     from lightning.pytorch import seed_everything
@@ -72,19 +76,31 @@ def prepare(config: PlainConfig, job_dir: Path, *, writes: bool) -> Session:
         seed_everything(config["seed"], workers=True, verbose=False)
     objective = objective_of(config)
     history = History(job_dir / METRICS_FILE if writes else None, objective)
-    watching = [history, Announcer(history), *build_guards(objective, guards_of(config))]
+    watching: list[Callback] = [history, Announcer(history), RandomStates(), PlateauSteps()]
+    watching += build_guards(objective, guards_of(config))
     datamodule, model = build_datamodule(config["data"]), build_model(config["model"])
-    checkpoint_io = DurableCheckpointIO()
     trainer = build_trainer(
         _with_bar_for_people(config["trainer"]),
         watching + build_callbacks(config.get("callbacks"), job_dir),
         build_loggers(config.get("logger"), job_dir),
-        checkpoint_io,
+        DurableCheckpointIO(),
         job_dir,
     )
-    return Session(
-        objective, policy_of(config), verification_of(config), model, datamodule, trainer, history, checkpoint_io
+    checkpoint_io = trainer.strategy.checkpoint_io  # a CheckpointIO of the trainer's config comes before ours
+    if isinstance(checkpoint_io, DurableCheckpointIO):
+        checkpoint_io.before_save, checkpoint_io.before_replace = kept_files.begin, kept_files
+    session = Session(
+        objective,
+        policy_of(config),
+        verification_of(config),
+        model,
+        datamodule,
+        trainer,
+        history,
+        checkpoint_io if isinstance(checkpoint_io, DurableCheckpointIO) else None,
     )
+    kept_files.watch(trainer, session.keeper)
+    return session
 
 
 def build_guards(objective: Objective, wanted: Guards) -> list[Callback]:

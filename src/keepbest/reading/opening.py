@@ -1,0 +1,23 @@
+"""The line that opens a run again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from keepbest.composition.allowance import module_to_name, modules_wanted_by, opening, paths_beyond
+from keepbest.composition.resolved import read_config
+
+
+def opening_line(run_dir: Path) -> str:
+    """Return what to type to open a run of one's own: with the modules that its model and data come from.
+
+    Args:
+        run_dir: the run's directory, as it is to be shown.
+
+    Raises:
+        RecordError: when it holds no config.
+    """
+    config = read_config(run_dir)
+    made = [config.get(section) for section in ("model", "data")]
+    calls_functions = any(module_to_name(path) is None for path in paths_beyond(made))
+    return opening(run_dir, modules_wanted_by(made), trust=calls_functions)

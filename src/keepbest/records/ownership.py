@@ -1,0 +1,77 @@
+"""Who holds a run's directory: one process at a time, and none once it is dead."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from keepbest.errors import KeepbestError, OwnedError
+from keepbest.records.run_record import RunRecord, RunStatus
+from keepbest.records.store import read_record
+
+LOCK_FILE = ".lock"
+
+
+@contextmanager
+def owned(run_dir: Path) -> Iterator[None]:
+    """Hold a run's directory for this process, against any other that would train in it.
+
+    The lock is the operating system's: it ends with the process, however that dies, and is not handed on to the
+    processes that it forks.
+
+    Raises:
+        OwnedError: when another process holds it.
+    """
+    lock = FileLock(run_dir / LOCK_FILE, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise OwnedError(run_dir, _owner_of(run_dir)) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def as_it_stands(run_dir: Path, record: RunRecord) -> RunRecord:
+    """Return a record whose run nobody owns any more as interrupted, instead of running.
+
+    Nothing is written: the run may be somebody else's, or on a disk that only reads. A run of another machine is taken
+    at its word.
+    """
+    if record.status is not RunStatus.RUNNING or record.environment.host != socket.gethostname():
+        return record
+    if _is_locked(run_dir / LOCK_FILE):
+        return record
+    return dataclasses.replace(record, status=RunStatus.INTERRUPTED)
+
+
+def _is_locked(path: Path) -> bool:
+    """Return whether a process of this machine holds the lock, without touching the file."""
+    try:
+        import fcntl
+
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except (ImportError, OSError):  # Windows; a copied run without its lock
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _owner_of(run_dir: Path) -> str:
+    try:
+        environment = read_record(run_dir).environment
+    except KeepbestError:
+        return "another process"
+    return f"process {environment.pid} on {environment.host}" if environment.pid else "another process"
