@@ -25,6 +25,12 @@ RESTORING = {
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers", "ignore:.*LeafSpec")
 
 
+@pytest.fixture(autouse=True)
+def _leaves_nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoint callbacks without a directory write below the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize("monitor", ["val_loss", "val_acc"])
 def test_a_metric_that_validation_logs_passes(counting: Make, make_trainer: Make, monitor: str) -> None:
     module = counting()
