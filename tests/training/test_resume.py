@@ -131,6 +131,18 @@ def test_the_record_tells_the_last_checkpoint_and_the_best_while_the_job_runs(tw
     assert record["timing"]["seconds"] > 0
 
 
+def test_what_a_kill_in_the_first_save_left_is_swept(compose_config, tmp_path):
+    """The record does not name any checkpoint yet."""
+    job_dir = tmp_path / "job"
+    create_job(job_dir, "job", compose_config(["trainer=cpu", "trainer.max_epochs=1"]))
+    (job_dir / "checkpoints").mkdir()
+    left = [job_dir / "checkpoints" / ".best.ckpt.0a1b2c3d.partial", job_dir / ".run.json.0a1b2c3d.partial"]
+    for partial in left:
+        partial.write_bytes(b"half written")
+    execute(job_dir)
+    assert not [partial for partial in left if partial.exists()]
+
+
 def test_a_damaged_last_checkpoint_is_refused(twice, compose_config, tmp_path):
     config = compose_config(["trainer=cpu", *SEVEN])
     create_job(tmp_path / "job", "job", config)

@@ -30,11 +30,7 @@ def find_resume_point(job_dir: Path, record: RunRecord, recorded: Mapping[str, s
         IntegrityError: when the checkpoint is not the one that was recorded.
     """
     if settles:
-        settle(job_dir, {})
-        for folder in {(job_dir / name).parent for name in recorded}:
-            settle(
-                folder, {Path(name).name: sha for name, sha in recorded.items() if (job_dir / name).parent == folder}
-            )
+        _settle_all(job_dir, recorded)
     if record.last is None:
         return None
     path = job_dir / record.last.path
