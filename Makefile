@@ -6,12 +6,13 @@ JOBS ?= 2
 IN_VENV := .venv/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help train test crash-test lint format clean set-up-train set-up-test
+.PHONY: help train test slow-test crash-test lint format clean set-up-train set-up-test
 
 help:
 	@echo "make train    set up .venv and train on scikit-learn's digits; ARGS='model=cnn seed=1' overrides"
 	@echo "make test     set up .venv with the test tools; lint, types, all tests; ARGS='-k name' chooses tests"
-	@echo "make crash-test  kill trainings 100 times at random instants and compare what comes out"
+	@echo "make slow-test   the tests that make test leaves out for their length"
+	@echo "make crash-test  kill trainings over and over at random instants and compare what comes out"
 	@echo "make lint     ruff and mypy alone"
 	@echo "make format   let ruff rewrite the code"
 	@echo "make clean    remove .venv and what tools leave behind; outputs/ stays"
@@ -22,8 +23,14 @@ train: set-up-train
 test: lint
 	OMP_NUM_THREADS=1 $(IN_VENV) pytest -n $(JOBS) $(ARGS)
 
+slow-test: set-up-test
+	OMP_NUM_THREADS=1 $(IN_VENV) pytest -n $(JOBS) -m slow $(ARGS)
+
 crash-test: set-up-test
 	.venv/bin/python -W ignore tests/crash/kill_over_and_over.py --kills 100 --directory build/crash-$$(date +%s) $(ARGS)
+	.venv/bin/python -W ignore tests/crash/kill_over_and_over.py --kills 100 --signal TERM --signal INT \
+		--directory build/signals-$$(date +%s) $(ARGS)
+	.venv/bin/python -W ignore tests/crash/kill_ranks.py --kills 10 --directory build/ranks-$$(date +%s)
 
 lint: set-up-test
 	$(IN_VENV) ruff check

@@ -10,9 +10,15 @@ _LONGEST_VALUE = 300  # characters of a value in a message
 
 
 class KeepbestError(Exception):
-    """Base of every error that keepbest raises on purpose. Its text is meant for the person at the terminal."""
+    """Base of every error that keepbest raises on purpose. Its text is meant for the person at the terminal.
+
+    Texts quote what files of somebody else say: what a terminal would obey is shown escaped.
+    """
 
     exit_status: int = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class ConfigError(KeepbestError):
@@ -135,6 +141,14 @@ class OwnedError(KeepbestError):
         super().__init__(
             f"one process at a time trains in a run directory, {run_dir} is held by {owner}. Wait for it, or end it."
         )
+
+
+def printable(text: str) -> str:
+    """Return a text with every character escaped, as in Python, that a terminal would obey instead of showing it.
+
+    Line ends and tabs stay.
+    """
+    return "".join(mark if mark.isprintable() or mark in "\n\t" else repr(mark)[1:-1] for mark in text)
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

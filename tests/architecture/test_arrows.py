@@ -35,6 +35,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "training": (
         "errors", "stopping", "records", "callbacks", "checkpoints", "guards", "composition", "reports.curve",
     ),
+    # ... and of a shared training's
+    "sweeping": (
+        "errors", "stopping", "records", "callbacks", "checkpoints", "composition", "training", "reports.curve",
+        "reports.shared_curve",
+    ),
     "reading": ("errors", "stopping", "records", "checkpoints", "composition"),
     "reports": ("errors", "stopping", "records", "reading"),
     "cli": EVERYTHING,

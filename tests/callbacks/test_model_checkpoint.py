@@ -196,6 +196,65 @@ def test_the_last_checkpoint_comes_once_an_epoch_and_after_its_end(fit: Make, tm
     assert steps == [4, 8]
 
 
+STEPS: dict[str, tuple[dict[str, Any], list[int]]] = {
+    "every third": ({"every": 3}, [3, 4, 6, 8, 9, 12]),
+    "every one": ({"every": 1}, list(range(1, 13))),
+    "only epochs' ends": ({"every": 4}, [4, 8, 12]),
+    "more than an epoch": ({"every": 9}, [4, 8, 9, 12]),
+    "accumulated": ({"every": 1, "accumulate_grad_batches": 3}, [1, 2, 3, 4, 5, 6]),
+    "beside validations": ({"every": 3, "val_check_interval": 1}, [3, 4, 6, 8, 9, 12]),
+    "beside saves by steps": ({"every": 3, "every_n_train_steps": 1, "monitor": None}, [3, 4, 6, 8, 9, 12]),
+}
+
+
+@pytest.mark.parametrize(("settings", "expected"), STEPS.values(), ids=STEPS)
+def test_the_last_checkpoint_also_comes_after_so_many_steps_and_once_at_an_epochs_end(
+    fit: Make, tmp_path: Path, settings: dict[str, Any], expected: list[int]
+) -> None:
+    """An epoch of four batches: each of its steps that is a multiple, but not the last."""
+    steps: list[int] = []
+    arguments = {"monitor": "score", "save_last_every_n_train_steps": settings.pop("every")}
+    arguments |= {name: settings.pop(name) for name in ("every_n_train_steps", "monitor") if name in settings}
+
+    class Keeper(ModelCheckpoint):
+        def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
+            super()._save_checkpoint(trainer, filepath)
+            steps.extend([trainer.global_step] if filepath.endswith("last.ckpt") else [])
+
+    fit(Keeper(tmp_path, save_last="every_epoch", **arguments), [4, 3, 2], **settings)
+    assert steps == expected
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == expected[-1]
+
+
+@pytest.mark.parametrize("kept", [{}, {"save_top_k": -1}, {"save_top_k": 2, "min_delta": 0.0}], ids=str)
+def test_the_best_are_kept_as_without_saves_after_so_many_steps(
+    fit: Make, tmp_path: Path, kept: dict[str, Any]
+) -> None:
+    """Where gradients are accumulated, a validation comes at a step at which the last one was saved already."""
+    left = []
+    for every in None, 1:
+        folder = tmp_path / str(every)
+        keeper = ModelCheckpoint(
+            folder, monitor="score", save_last="every_epoch", save_last_every_n_train_steps=every, **kept
+        )
+        fit(keeper, [4, 3, 2, 5, 1, 6, 7], max_epochs=2, val_check_interval=1, accumulate_grad_batches=3)
+        scores = {Path(path).name: float(score) for path, score in keeper.best_k_models.items()}
+        left.append((sorted(path.name for path in folder.iterdir()), scores))
+    assert left[0] == left[1]
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1.5, True, "3"])
+def test_a_number_of_steps_that_cannot_work_is_refused(steps: Any) -> None:
+    with pytest.raises(ConfigError, match="must be a whole number of optimizer steps, at least 1, got"):
+        ModelCheckpoint(save_last="every_epoch", save_last_every_n_train_steps=steps)
+
+
+@pytest.mark.parametrize("save_last", [None, True, False, "link"])
+def test_saves_after_so_many_steps_need_those_of_every_epoch(save_last: Any) -> None:
+    with pytest.raises(ConfigError, match=r"save_last_every_n_train_steps needs save_last='every_epoch', got"):
+        ModelCheckpoint(save_last=save_last, save_last_every_n_train_steps=3)
+
+
 def test_without_any_save_by_score_there_is_a_last_one(fit: Make, tmp_path: Path) -> None:
     fit(ModelCheckpoint(tmp_path, save_top_k=0, save_last="every_epoch"), [1, 2])
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]

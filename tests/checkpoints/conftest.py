@@ -62,13 +62,13 @@ def limited_file_size() -> Callable[[int], AbstractContextManager[None]]:
 
 
 @pytest.fixture
-def disk_of(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Make a file system of a size such as 64k."""
+def disk_of(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Make a file system of a size such as 64k, at a place of its own or at one that is named."""
     places: list[Path] = []
 
-    def make(size: str) -> Path:
-        place = tmp_path / f"disk{len(places)}"
-        place.mkdir()
+    def make(size: str, place: Path | None = None) -> Path:
+        place = place or tmp_path / f"disk{len(places)}"
+        place.mkdir(parents=True)
         _mount(["-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)])
         places.append(place)
         return place

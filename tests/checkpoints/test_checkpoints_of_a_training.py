@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from keepbest.checkpoints.checkpoint_io import DurableCheckpointIO
 from keepbest.checkpoints.hashing import sha256_of
 from keepbest.checkpoints.loading import read_checkpoint
+from keepbest.errors import KeepbestError
 
 # a network among the hyperparameters and callbacks that differ on resuming are what these tests are about
 pytestmark = pytest.mark.filterwarnings(
@@ -99,3 +100,11 @@ def test_lightning_resumes_from_such_a_file(trained: tuple[DurableCheckpointIO, 
     assert {name: value.item() for name, value in model.state_dict().items()} == {
         name: value.item() for name, value in last.items()
     }
+
+
+def test_what_a_later_checkpoint_adds_is_looked_at_too(tmp_path: Path) -> None:
+    io = DurableCheckpointIO()
+    io.save_checkpoint({"state_dict": {}}, tmp_path / "last.ckpt")
+    with pytest.raises(KeepbestError, match=r"a checkpoint must hold only tensors and plain containers.*pathlib"):
+        io.save_checkpoint({"state_dict": {}, "added": Path("x")}, tmp_path / "last.ckpt")
+    assert read_checkpoint(tmp_path / "last.ckpt", None) == {"state_dict": {}}

@@ -90,12 +90,13 @@ def test_a_disk_on_which_nothing_fits(disk_of: Callable[[str], Path], start: Sta
 
 @pytest.mark.parametrize("mode", [[], [ASYNC]], ids=["sync", "async"])
 def test_a_directory_that_becomes_read_only(
-    tmp_path: Path, disk_of: Callable[[str], Path], start: Start, mode: list[str]
+    tmp_path: Path, disk_of: Callable[..., Path], start: Start, mode: list[str]
 ) -> None:
     """That of the checkpoints, in the middle of a training; the run's own stays writable."""
-    place, run_dir = disk_of("64m"), tmp_path / "run"
+    run_dir = tmp_path / "run"
+    place = disk_of("64m", run_dir / "checkpoints")
     overrides = ["trainer.max_epochs=100000", "callbacks.early_stopping.patience=100000", f"hydra.run.dir={run_dir}"]
-    process = start(*overrides, f"callbacks.model_checkpoint.dirpath={place}", *mode)
+    process = start(*overrides, *mode)
     wait_for(lambda: (place / "last.ckpt").exists() or process.poll() is not None)
     wait_for(lambda: became_read_only(place))
     kept = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in place.glob("*.ckpt")}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
+import re
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,6 +80,58 @@ def test_code_in_a_checkpoint_is_not_executed(tmp_path: Path, new_format: bool, 
     assert not executed.exists()
     torch.load(path, weights_only=False)
     assert executed.exists(), "the payload does nothing: the test proves nothing"
+
+
+class Hidden:
+    """Names what no safe load provides in a way that torch's list of such names does not see."""
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+        return eval, ("1",)
+
+
+ADVICE = re.compile("weights_only|trust|docs|arbitrary code|issue", re.IGNORECASE)
+REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a global": (lambda path: torch.save({"x": Payload(path)}, path), r"it asks for '\w+\.getattr'|'pathlib"),
+    "by another protocol": (lambda path: torch.save({"x": Hidden()}, path, pickle_protocol=4), "something else"),
+    "in the old format": (
+        lambda path: torch.save({"x": Hidden()}, path, _use_new_zipfile_serialization=False), "something else",
+    ),
+    "a bare pickle": (lambda path: path.write_bytes(pickle.dumps(Hidden())), "something else"),
+    "a script": (lambda path: torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), path), "something else"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("write", "message"), REFUSED.values(), ids=REFUSED)
+def test_a_refusal_names_what_was_asked_for_and_never_advises_to_load_it_unsafely(
+    tmp_path: Path, write: Callable[[Path], object], message: str
+) -> None:
+    path = tmp_path / "evil.ckpt"
+    write(path)
+    loads = (
+        lambda: read_checkpoint(path, None),
+        lambda: DurableCheckpointIO().load_checkpoint(path, weights_only=True),
+    )
+    for load in loads:
+        with pytest.raises(IntegrityError, match=rf"evil\.ckpt does not load: .*({message})") as refused:
+            load()
+        shown = "".join(traceback.format_exception(refused.value)).partition("IntegrityError: ")[2]
+        assert not ADVICE.search(shown)
+        assert refused.value.__cause__ is None, "a traceback would show torch's words"
+
+
+def test_an_unsafe_load_that_the_user_asks_for_is_lightnings_own(tmp_path: Path) -> None:
+    path = tmp_path / "own.ckpt"
+    torch.save({"x": Hidden()}, path)
+    assert DurableCheckpointIO().load_checkpoint(path, weights_only=False) == {"x": 1}
+
+
+@pytest.mark.parametrize("noun", ["checkpoint", "config"])
+def test_a_recorded_file_that_is_not_there_is_told_with_the_remedy(tmp_path: Path, noun: str) -> None:
+    message = f"a recorded {noun} must be there: .*gone was recorded with the sha256 00, .* take it from a backup"
+    with pytest.raises(IntegrityError, match=message):
+        require_sha256(tmp_path / "gone", "00", noun)
+    with pytest.raises(IntegrityError, match=f"a recorded {noun} must be a file that can be read, .*: Is a directory"):
+        require_sha256(tmp_path, "00", noun)
 
 
 @pytest.mark.parametrize("part", [0, 0.01, 0.5, 0.9])

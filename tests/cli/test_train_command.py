@@ -12,6 +12,7 @@ import time
 import pytest
 
 from keepbest.cli.main import main
+from keepbest.training.worker_process import GRACE_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -283,10 +284,45 @@ def test_an_interrupted_run_says_so_in_status_record_and_message(number, status,
     while "epoch   0" not in process.stdout.readline():
         assert time.monotonic() < deadline
     os.kill(process.pid, number)
-    _, error = process.communicate(timeout=120)
+    _, error = process.communicate(timeout=GRACE_SECONDS - 5)  # two ranks end by themselves, too
     assert process.returncode == status, error
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
-    assert f"interrupted by {signal.Signals(number).name}" in error
+    assert error == f"keepbest: the training was interrupted by {signal.Signals(number).name}.\n"
+
+
+AT_AN_IMPORT = """
+import os
+import signal
+import sys
+
+class Finder:
+    '''Signals its own process when that comes to import a module.'''
+    def find_spec(self, name, path=None, target=None):
+        module, number = os.environ["SIGNAL_AT"].split(",")
+        if name == module:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), int(number))
+
+sys.meta_path.insert(0, Finder())
+"""
+MOMENTS = {
+    "before the config is composed": ("hydra._internal.hydra", signal.SIGTERM, []),
+    "before the directory is claimed": ("torch.nn", signal.SIGINT, []),
+    "before the job starts": ("keepbest.reports.terminal", signal.SIGTERM, ["interrupted"]),
+    "before the trainer is made": ("keepbest.training.session", signal.SIGINT, ["interrupted"]),
+}
+
+
+@pytest.mark.parametrize(("module", "number", "left"), MOMENTS.values(), ids=MOMENTS)
+def test_a_signal_before_the_training_leaves_an_honest_record_or_nothing(module, number, left, keepbest, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(AT_AN_IMPORT)
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    env = {"SIGNAL_AT": f"{module},{int(number)}", "PYTHONPATH": path}
+    done = keepbest(["train", "trainer=cpu", "debug=quick"], tmp_path, env=env)
+    assert done.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number], done.stderr
+    assert done.stderr == f"keepbest: the training was interrupted by {number.name}.\n"
+    records = [run_dir / "run.json" for run_dir in (tmp_path / "outputs").glob("runs/*")]
+    assert [json.loads(record.read_text())["status"] for record in records] == left
 
 
 def test_an_interrupted_multirun_does_not_go_on_to_the_next_job(tmp_path):
@@ -296,12 +332,14 @@ def test_an_interrupted_multirun_does_not_go_on_to_the_next_job(tmp_path):
         [*command, *more], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 120
-    while "epoch   0" not in process.stdout.readline():
+    while not (tmp_path / "sweep" / "0" / "metrics.csv").exists():
         assert time.monotonic() < deadline
+        time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 143
-    assert [path.parent.name for path in (tmp_path / "sweep").glob("*/run.json")] == ["0"]
+    statuses = {p.parent.name: json.loads(p.read_text())["status"] for p in (tmp_path / "sweep").glob("*/run.json")}
+    assert statuses == {"0": "interrupted", "1": "pending"}
 
 
 def test_a_terminal_gets_a_progress_bar(tmp_path):

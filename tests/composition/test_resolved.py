@@ -142,6 +142,8 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     "not text": (b"\xff\xfe\x00", r"config\.yaml cannot be read as a config: 'utf-8' codec"),
     "a list": (b"- 1", r"config\.yaml must hold a mapping\."),
     "a number": (b"5", r"config\.yaml (cannot be read as a config|must hold a mapping)"),
+    "a list that calls itself a mapping": (b"a: !!map [b]", r"cannot be read as a config: it must not call a mapping"),
+    "a text that calls itself a mapping": (b"a: !!map bc", r"cannot be read as a config: it must not call a mapping"),
     "a key twice": (b"a: 1\na: 2", r"config\.yaml cannot be read as a config: .*found duplicate key a"),
     "a python object": (
         b"a: !!python/object/apply:os.system ['touch executed']",

@@ -1,10 +1,13 @@
-"""Kill trainings with SIGKILL at random instants, over and over until they are completed, and compare the results.
+"""Kill trainings with a signal at random instants, over and over until they are completed, and compare the results.
 
     python tests/crash/kill_over_and_over.py --kills 100 --directory /tmp/crash
+    python tests/crash/kill_over_and_over.py --kills 100 --directory /tmp/term --signal TERM --signal INT
 
 After each kill the run is opened, and its best and last checkpoints are loaded. A run that completes is compared with
-an uninterrupted one: the same metrics.csv, stop, best, tests and weights, bit for bit. Prints what it has seen as JSON.
-The trainings are forked from this process, which has imported everything, and are real processes all the same.
+an uninterrupted one: the same metrics.csv, stop, best, tests and weights, bit for bit. SIGTERM and SIGINT must also
+end the training with their status, a record that says so, and no traceback. Of several signals one is drawn each time.
+Prints what it has seen as JSON. The trainings are forked from this process, which has imported everything, and are real
+processes all the same.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +36,23 @@ from keepbest.composition.resolved import resolve
 from keepbest.composition.search_path import conf_dir
 from keepbest.reading.run import open_run
 from keepbest.records.locations import new_id
+from keepbest.training.early_end import interruptions_recorded
 from keepbest.training.execute import execute
+from keepbest.training.interruption import STATUS_OF, Interrupted, ended_by_signals
 from keepbest.training.job import create_job
-from keepbest.training.session import prepare  # noqa: F401 - imported once, before the forks
+
+for name in (  # what a training imports: once, before the forks
+    "keepbest.training.session", "keepbest.models.mlp", "keepbest.data.digits", "keepbest.reports.curve",
+    "matplotlib.pyplot", "sklearn.datasets",
+):  # fmt: skip
+    import_module(name)
 
 OVERRIDES = [
     "trainer=cpu", "trainer.max_epochs=60", "model.dropout=0.2",
     "model/scheduler=plateau", "model.scheduler.patience=1",
     "callbacks.early_stopping.patience=4", "guards.overlap=false",
 ]  # fmt: skip
+SECONDS_TO_END = 30
 RESULTS = (
     "status", "best_model_score", "best_epoch", "best_step", "verified", "stopping", "policy_best", "test",
 )  # fmt: skip
@@ -51,40 +64,68 @@ def config(overrides: list[str]) -> dict[str, Any]:
         return resolve(compose("train", overrides))
 
 
-def start(job_dir: Path) -> int:
-    """Fork a process that executes the job; return its number."""
+def start(job_dir: Path, run: Callable[[Path], object] = execute) -> int:
+    """Fork a process that runs the job as the command does; return its number.
+
+    Signals wait until it takes them: what comes before that, no program can take.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, STATUS_OF)
     pid = os.fork()
     if pid:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STATUS_OF)
         return pid
+    os.setpgid(0, 0)
     log = os.open(job_dir.with_suffix(".out"), os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
     status = 1
     try:
-        execute(job_dir)
+        with ended_by_signals(), interruptions_recorded(job_dir):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STATUS_OF)
+            run(job_dir)
         status = 0
+    except Interrupted as interruption:
+        status = interruption.exit_status
     finally:
         os._exit(status)
 
 
-def wait(pid: int, seconds: float | None = None) -> int | None:
-    """Return the exit status of a process; kill it after some seconds, and return None."""
-    end = time.monotonic() + (seconds if seconds is not None else 600)
+def wait(pid: int, seconds: float = 600) -> int | None:
+    """Return the exit status of a process, None when it has not ended after some seconds."""
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.002)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
     return None
+
+
+def kill(pid: int, number: signal.Signals, job_dir: Path, *, group: bool = False) -> float:
+    """Send a signal to a training, and a second one; it must end as the signal demands. Return the seconds it took."""
+    began = time.monotonic()
+    for _ in range(2):
+        (os.killpg if group else os.kill)(pid, number)
+        time.sleep(0.01)
+    status = wait(pid, SECONDS_TO_END)
+    took = time.monotonic() - began
+    if number is signal.SIGKILL:
+        assert status == -number
+        return took
+    record = json.loads((job_dir / "run.json").read_text())["status"]
+    said = job_dir.with_suffix(".out").read_text()
+    ended = (status, record) in ((STATUS_OF[number], "interrupted"), (STATUS_OF[number], "completed"), (0, "completed"))
+    assert ended, f"{job_dir}: {number.name} gave status {status} after {took:.1f} s, record {record}\n{said}"
+    assert "Traceback" not in said, said
+    assert "Exception ignored" not in said, said
+    return took
 
 
 def inspect(job_dir: Path, seen: dict[str, int]) -> None:
     """Open what a killed training has left; whatever is recorded must load."""
     run = open_run(job_dir)
     status = run.record["status"]
-    assert status in ("pending", "interrupted", "completed"), status
+    assert status in ("pending", "interrupted", "failed", "completed"), status  # failed: a rank was killed
     seen[status] = seen.get(status, 0) + 1
     if run.record["best_model_path"]:
         run.load_model()
@@ -121,10 +162,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--signal", action="append", choices=["KILL", "TERM", "INT"])
+    parser.add_argument("--group", action="store_true", help="signal the whole process group, as a terminal does")
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("overrides", nargs="*")
     chosen = parser.parse_args()
     instants = random.Random(chosen.seed)
+    signals = [signal.Signals[f"SIG{name}"] for name in chosen.signal or ["KILL"]]
     job = config([*OVERRIDES, *chosen.overrides])
     chosen.directory.mkdir(parents=True, exist_ok=True)
 
@@ -136,17 +180,24 @@ def main() -> None:
     seconds = time.monotonic() - began
     wanted = result(whole)
 
-    kills, runs, seen = 0, 0, {}
+    kills, runs, slowest, seen = 0, 0, 0.0, {}
     per_run: list[int] = []
     while kills < chosen.kills:
         job_dir = chosen.directory / f"killed{runs}"
         create_job(job_dir, job_dir.name, job)
         of_this = 0
-        while (
-            status := wait(start(job_dir), instants.uniform(0, 0.6 * seconds) if kills < chosen.kills else None)
-        ) is None:
+        while (status := wait(pid := start(job_dir), instants.uniform(0, 0.6 * seconds))) is None:
+            if kills == chosen.kills:
+                status = wait(pid)
+                break
+            number = instants.choice(signals)
+            slowest = max(slowest, kill(pid, number, job_dir, group=chosen.group))
             kills, of_this = kills + 1, of_this + 1
+            seen[number.name] = seen.get(number.name, 0) + 1
             inspect(job_dir, seen)
+            if json.loads((job_dir / "run.json").read_text())["status"] == "completed":
+                status = 0
+                break
         assert status == 0, job_dir.with_suffix(".out").read_text()
         got = result(job_dir)
         different = [name for name in wanted if not equal(wanted[name], got[name])]
@@ -154,7 +205,7 @@ def main() -> None:
         runs, per_run = runs + 1, [*per_run, of_this]
     print(json.dumps({  # noqa: T201
         "kills": kills, "runs": runs, "kills_per_run": per_run, "epochs": wanted["epochs_trained"],
-        "seconds_uninterrupted": round(seconds, 2), **seen,
+        "seconds_uninterrupted": round(seconds, 2), "slowest_end": round(slowest, 2), **seen,
     }))  # fmt: skip
 
 

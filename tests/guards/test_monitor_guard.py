@@ -105,6 +105,27 @@ def test_the_same_name_logged_by_step_does_no_harm(counting: Make, make_trainer:
     assert module.steps == 8
 
 
+def test_what_passed_once_passes_in_a_resumed_training(counting: Make, make_trainer: Make, tmp_path: Path) -> None:
+    """One that goes on in the middle of an epoch has no sanity check to learn from."""
+
+    class Both(counting):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            loss = super().training_step(batch, batch_idx)
+            self.log("val_loss", loss, on_step=True, on_epoch=False)
+            return loss
+
+    def fit(epochs: int, ckpt_path: Path | None = None, **settings: Any) -> Any:
+        keeper = ModelCheckpoint(tmp_path, filename="best", monitor="val_loss", save_last="every_epoch")
+        trainer = make_trainer(
+            MonitorGuard("val_loss"), keeper, max_epochs=epochs, enable_checkpointing=True, **settings
+        )
+        trainer.fit(module := Both(), ckpt_path=ckpt_path, weights_only=True)
+        return module
+
+    assert fit(1).steps == 4
+    assert fit(2, tmp_path / "last.ckpt", num_sanity_val_steps=0).steps == 4
+
+
 @pytest.mark.parametrize("sanity_steps", [0, 2])
 def test_stopping_by_a_training_metric_is_worth_a_warning(
     counting: Make, make_trainer: Make, caplog: pytest.LogCaptureFixture, sanity_steps: int

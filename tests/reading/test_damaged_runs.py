@@ -15,9 +15,24 @@ import pytest
 
 import keepbest
 from keepbest.errors import IntegrityError, RecordError
+from keepbest.records.store import read_record
 
 FLIPS, HOLES, CUTS = 300, 100, 100
 FILES = ("checkpoints/best.ckpt", "run.json")
+
+
+@pytest.fixture
+def with_config(copied: Path, edit_record: Any) -> Path:
+    """A run whose record has the hash of its config, as every one has."""
+    edit_record(copied, config_sha256=hashlib.sha256((copied / "config.yaml").read_bytes()).hexdigest())
+    return copied
+
+
+@pytest.fixture
+def unfinished(with_config: Path, edit_record: Any) -> Path:
+    """A run that was interrupted when all was trained and nothing tested."""
+    edit_record(with_config, status="interrupted", verified=None, test=None)
+    return with_config
 
 
 def flipped(whole: bytes, chance: random.Random) -> bytes:
@@ -61,6 +76,66 @@ def test_all_damage_is_refused(
             keepbest.open_run(copied).load_model()
     path.write_bytes(whole)
     keepbest.open_run(copied).load_model()
+
+
+@pytest.mark.parametrize(("damage", "times"), DAMAGES.values(), ids=DAMAGES)
+def test_all_damage_of_the_config_is_refused_when_it_is_opened(
+    with_config: Path, damage: Callable[[bytes, random.Random], bytes], times: int
+) -> None:
+    path, chance = with_config / "config.yaml", random.Random(0)
+    whole = path.read_bytes()
+    for _ in range(times):
+        path.write_bytes(damage(whole, chance))
+        with pytest.raises(IntegrityError, match="a config must have the sha256 it was recorded with"):
+            _ = keepbest.open_run(with_config).config
+    path.write_bytes(whole)
+    assert keepbest.open_run(with_config).config
+
+
+@pytest.mark.parametrize(
+    ("name", "noun"), [("checkpoints/last.ckpt", "checkpoint"), ("config.yaml", "config")], ids=["last", "config"]
+)
+@pytest.mark.parametrize(("damage", "times"), DAMAGES.values(), ids=DAMAGES)
+def test_all_damage_is_refused_when_the_run_goes_on(
+    unfinished: Path, name: str, noun: str, damage: Callable[[bytes, random.Random], bytes], times: int
+) -> None:
+    """Each damage is shown to what looks at the files before anything is trained, and the last one to a whole job."""
+    from keepbest.training.execute import execute
+
+    path, chance, refusal = unfinished / name, random.Random(0), f"a {noun} must have the sha256 it was recorded with"
+    whole = path.read_bytes()
+    for _ in range(times):
+        path.write_bytes(damage(whole, chance))
+        with pytest.raises(IntegrityError, match=refusal):
+            look(unfinished)
+    with pytest.raises(IntegrityError, match=refusal):
+        execute(unfinished)
+    path.write_bytes(whole)
+    assert execute(unfinished).status.value == "completed"
+
+
+def look(run_dir: Path) -> None:
+    from keepbest.training.job import read_job_config
+    from keepbest.training.resume_point import find_resume_point
+
+    record = read_record(run_dir)
+    assert read_job_config(run_dir, record)
+    assert record.last
+    find_resume_point(run_dir, record, {record.last.path: record.last.sha256}, settles=True)
+
+
+def test_a_config_that_was_edited_is_refused_by_the_commands_too(unfinished: Path, keepbest: Any) -> None:
+    """Also where the edit decides how the job is launched, and where the change would be allowed as an override."""
+    path = unfinished / "config.yaml"
+    whole = path.read_text()
+    for old, new in {"devices: 1": "devices: 2", "max_epochs: 2": "max_epochs: 3"}.items():
+        assert old in whole
+        path.write_text(whole.replace(old, new))
+        for more in [], ["trainer.max_epochs=4"]:
+            done = keepbest(["resume", str(unfinished), *more], unfinished.parent)
+            assert done.returncode == 1
+            assert "a config must have the sha256 it was recorded with" in done.stderr
+            assert "Traceback" not in done.stderr
 
 
 def test_a_damaged_checkpoint_is_refused_with_both_hashes(copied: Path) -> None:
@@ -154,12 +229,10 @@ def test_a_run_opens_where_nothing_can_be_written(only_readable: Path, honest_ru
 
 
 @pytest.mark.parametrize("position", range(0, 1000, 37))
-def test_a_config_that_is_not_the_recorded_one_is_refused(copied: Path, edit_record: Any, position: int) -> None:
-    path = copied / "config.yaml"
-    edit_record(copied, config_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    assert keepbest.open_run(copied).config
+def test_a_config_that_is_not_the_recorded_one_makes_no_model(with_config: Path, position: int) -> None:
+    path = with_config / "config.yaml"
     content = bytearray(path.read_bytes())
     content[position % len(content)] ^= 1
     path.write_bytes(content)
     with pytest.raises(IntegrityError, match="a config must have the sha256 it was recorded with"):
-        keepbest.open_run(copied).load_model()
+        keepbest.open_run(with_config).load_model()

@@ -292,6 +292,48 @@ CONFIGS: dict[str, tuple[str, str]] = {
     "no model": ("data: {}", f"model: {NO_NODE}, and is a NoneType"),
     "a model that is text": ("model: os.system", f"model: {NO_NODE}, and is a str"),
     "a model without a target": ("model: {a: 1}", f"model: {NO_NODE}"),
+    "a list that calls itself a mapping": ("model: !!map [a]", "it must not call a mapping what is none"),
+    "a mapping that calls itself a list": ("model: !!seq {a: 1}", "expected a sequence node"),
+    "a mapping that calls itself a text": ("model: !!str {a: 1}", "expected a scalar node"),
+    "a list that calls itself a number": ("model: !!int [1]", "expected a scalar node"),
+    "a number of no digits": ("a: !!int '0x'", "cannot be read as a config"),
+    "an ordered mapping": ("model: !!omap [_target_: os.system]", NO_TAG),
+    "a set": ("model: !!set {_target_}", NO_TAG),
+    "a date": ("a: !!timestamp 2001-01-01", NO_TAG),
+    "two documents": ("a: 1\n---\nmodel: {_target_: os.system}", "expected a single document"),
+    "another YAML": ("%YAML 9.9\n---\na: 1", "incompatible YAML document"),
+    "what goes through keepbest's own modules": (
+        "model: {_target_: keepbest.models.mlp.nn.modules.module.torch.hub.load, repo_or_dir: x}", A_FUNCTION,
+    ),
+    "modules in a known one's reach": (
+        "model: {_target_: keepbest.models.mlp.nn.modules.module.sys.modules}", "has no 'sys'",
+    ),
+    "a flag of Hydra that is none": (
+        "model: {_target_: keepbest.models.MLPClassifier, _recursive_: 'no'}", "_recursive_ flag must be a bool",
+    ),
+    "another flag that is none": (
+        "model: {_target_: keepbest.models.MLPClassifier, _partial_: 'true'}", "_partial_ flag must be a bool",
+    ),
+    "arguments that are a mapping": (
+        "model: {_target_: keepbest.models.MLPClassifier, _args_: {a: 1}}", "Unsupported _args_ type",
+    ),
+    "a partial of a demonstration": (
+        "model: {_target_: lightning.pytorch.demos.boring_classes.BoringModel, a: "
+        "{_target_: torch.optim.Adam, _partial_: true}}",
+        "a _partial_ must be an argument of a class of keepbest",
+    ),
+    "data of a path that is none": (
+        'data: {_target_: keepbest.data.CsvTable, path: "a\\0b", target: a}', "path must name a file",
+    ),
+    "data of nobody's home": (
+        "data: {_target_: keepbest.data.CsvTable, path: ~nobody_of_this_name/x, target: a}", "home directory",
+    ),
+    "data of a long path": (
+        f"data: {{_target_: keepbest.data.CsvTable, path: {'x' * 10_000}, target: a}}", "File name too long",
+    ),
+    "data of the process's environment": (
+        "data: {_target_: keepbest.data.CsvTable, path: /proc/self/environ, target: a}", "environ",
+    ),
     "Hydra's settings": ("hydra: {callbacks: {a: {_target_: canary.Net}}}", "must not hold Hydra's own settings"),
     "the environment": ("model: {_target_: keepbest.models.MLPClassifier, monitor: '${oc.env:HOME}'}", "interpolate"),
     "the environment, as a key": (
@@ -343,6 +385,13 @@ def saved(content: Any, **how: Any) -> bytes:
 
 def with_hyperparameters(learnt: Any) -> Callable[[dict[str, Any], Path], bytes]:
     return lambda content, hit: saved({**content, "hyper_parameters": learnt})
+
+
+def with_weights(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[dict[str, Any], Path], bytes]:
+    def make(content: dict[str, Any], hit: Path) -> bytes:
+        return saved({**content, "state_dict": {name: change(item) for name, item in content["state_dict"].items()}})
+
+    return make
 
 
 def nested_lists() -> list[Any]:
@@ -445,6 +494,41 @@ CHECKPOINTS: dict[str, tuple[Callable[[dict[str, Any], Path], bytes], str]] = {
     "weights without names": (
         lambda content, hit: saved({**content, "state_dict": {1: torch.zeros(1)}}), "must hold the weights of",
     ),
+    "weights without numbers": (with_weights(lambda weight: weight.to("meta")), "has a shape and no numbers"),
+    "weights of another type": (with_weights(lambda weight: weight.to(torch.int64)), "must hold the weights of"),
+    "quantized weights": (
+        with_weights(lambda weight: torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8)), "must hold the weights of",
+    ),
+    "weights with names that are pairs": (
+        lambda content, hit: saved({**content, "state_dict": {("a",): torch.zeros(1)}}), "must hold the weights of",
+    ),
+    "weights for nothing": (
+        lambda content, hit: saved({**content, "state_dict": {}}), "must hold the weights of the run's model",
+    ),
+    "a part beside the archive's folder": (
+        lambda content, hit: stored(parts_of(saved(content)) | {"elsewhere/constants.pkl": b"x"}), ONLY_PLAIN,
+    ),
+    "a pickle in an archive": (
+        lambda content, hit: stored(
+            {name: pickle.dumps(shell(hit), 2) if name.endswith("data.pkl") else data
+             for name, data in parts_of(saved(content)).items()}
+        ),
+        "it asks for '[a-z]+.system', and loading that could execute",
+    ),
+    "a pickle of another protocol in an archive": (
+        lambda content, hit: stored(
+            {name: pickle.dumps(shell(hit), 5) if name.endswith("data.pkl") else data
+             for name, data in parts_of(saved(content)).items()}
+        ),
+        "it holds something else, or is damaged",
+    ),
+    "a shell script before the archive": (lambda content, hit: b"#!/bin/sh\n" + saved(content), ONLY_PLAIN),
+    "bytes that were learnt": (with_hyperparameters({"num_outputs": b"${oc.env:HOME}"}), "wants int"),
+    "a set that was learnt": (with_hyperparameters({"num_outputs": {1, 2}}), "wants int"),
+    "a shape that was learnt": (with_hyperparameters({"num_outputs": torch.Size([1])}), "only plain containers, got"),
+    "a tensor that was learnt": (with_hyperparameters({"num_outputs": torch.ones(2)}), "wants int"),
+    "a size beyond any machine": (with_hyperparameters({"input_shape": [8], "num_outputs": 10**30}), "cannot be made"),
+    "a size below any": (with_hyperparameters({"num_outputs": -5}), "num_outputs must be"),
     "a target among what was learnt": (
         with_hyperparameters({"num_outputs": {"_target_": "os.system", "command": "touch ../hit"}}), FROM_ELSEWHERE,
     ),
@@ -484,6 +568,16 @@ RECORDS: dict[str, tuple[dict[str, Any], str]] = {
     "the directory itself": ({"best_model_path": "."}, "a regular file"),
     "a long name": ({"best_model_path": "x" * 5000}, "cannot be looked at: File name too long"),
     "half a character": ({"best_model_path": "\ud800"}, "is no path|does not exist|cannot be looked at"),
+    "a character that a terminal obeys": (
+        {"best_model_path": "checkpoints/\x9b31mfoo"},
+        r"checkpoints/\\x9b31mfoo does not exist",
+    ),
+    "a path below a file": ({"best_model_path": "run.json/x"}, "run.json/x does not exist"),
+    "a stream beside the file": ({"best_model_path": "checkpoints/best.ckpt:ads"}, "best.ckpt:ads does not exist"),
+    "another file of the run": ({"best_model_path": "metrics.csv"}, "(recorded as|recorded with the size|sha256)"),
+    "a hash that is none": ({"best_sha256": "x" * 10}, "recorded as x{10}, is [0-9a-f]{64}"),
+    "the size of nothing": ({"best_bytes": 0}, "was recorded with 0 bytes, has "),
+    "another table of metrics": ({"metrics_sha256": "0" * 64}, "a table of metrics must have the sha256"),
     "no hash": ({"best_sha256": None}, "a record must hold the size and the hash of the best checkpoint"),
     "no size": ({"best_bytes": None}, "a record must hold the size and the hash of the best checkpoint"),
     "another hash": ({"best_sha256": "0" * 64}, "recorded as 0{64}, is [0-9a-f]{64}"),
@@ -504,6 +598,27 @@ def test_a_record_that_leads_elsewhere_is_refused(
     (outside / "best.ckpt").write_bytes((honest_run / "checkpoints" / "best.ckpt").read_bytes())
     edit_record(copied, **changes)
     refused(copied, hit, message)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_lock_that_is_none_is_not_waited_for(
+    copied: Path, hit: Path, edit_record: Callable[..., None], make: Callable[[Path], None]
+) -> None:
+    edit_record(copied, status="running", id="\x1b[31m")
+    (copied / ".lock").unlink(missing_ok=True)
+    make(copied / ".lock")
+    with watched(copied, hit):
+        open_all(copied)
+
+
+def test_many_files_under_temporary_names_are_no_way_in(
+    copied: Path, hit: Path, edit_record: Callable[..., None]
+) -> None:
+    best = copied / "checkpoints" / "best.ckpt"
+    for number in range(100):
+        os.link(best, best.with_name(f".best.ckpt.{number:08x}.partial"))
+    edit_record(copied, best_sha256="0" * 64)
+    refused(copied, hit, "recorded as 0{64}, is [0-9a-f]{64}")
 
 
 RAW_RECORDS = {"nothing": b"", "lists in lists": b"[" * 10**6, "no text": b"\xff" * 100, "a pickle": pickle.dumps({})}
@@ -564,10 +679,13 @@ def test_a_huge_file_is_refused_before_it_is_read(copied: Path, hit: Path, name:
     refused(copied, hit, rf"{name} (must have at most \d+ bytes|was recorded with \d+ bytes, has \d+)")
 
 
-def test_a_short_table_that_claims_many_cells_is_refused(copied: Path, hit: Path) -> None:
+def test_a_short_table_that_claims_many_cells_is_refused(
+    copied: Path, hit: Path, edit_record: Callable[..., None]
+) -> None:
     """Its header names a hundred thousand columns, and each of its many rows stands for as many cells."""
     header = ",".join(f"c{number}" for number in range(100_000))
     (copied / "metrics.csv").write_text(f"epoch,step,{header}\n" + "1,1\n" * 100_000)
+    edit_record(copied, metrics_sha256=None)
     refused(copied, hit, f"metrics.csv must have at most {run_files.MOST_CELLS} cells, it has 100001 rows of 100002")
 
 

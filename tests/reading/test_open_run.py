@@ -1,7 +1,9 @@
 """Opening a run: from anywhere, after it was moved, and only if its files are what the record says."""
 
 import json
+import os
 import shutil
+import socket
 import subprocess
 import sys
 from unittest.mock import ANY
@@ -11,6 +13,7 @@ import pytest
 import keepbest
 from keepbest.errors import ConfigError, IntegrityError, RecordError
 from keepbest.reading.opening import opening_line
+from keepbest.records.ownership import owned
 
 
 @pytest.fixture
@@ -88,6 +91,39 @@ def test_a_run_whose_process_died_is_interrupted(moved, edit_record):
     edit_record(moved, status="running")
     assert keepbest.open_run(moved).record["status"] == "interrupted"
     assert json.loads((moved / "run.json").read_text())["status"] == "running", "nothing is written"
+
+
+@pytest.mark.parametrize("host", [socket.gethostname(), "another-machine"])
+def test_the_lock_tells_whether_a_run_is_alive_whatever_process_has_its_number_now(moved, edit_record, host):
+    """A number is given again to other processes, and another machine has numbers of its own."""
+    environment = json.loads((moved / "run.json").read_text())["environment"]
+    edit_record(moved, status="running", environment={**environment, "pid": os.getpid(), "host": host})
+    assert keepbest.open_run(moved).record["status"] == "interrupted"
+    with owned(moved):
+        assert keepbest.open_run(moved).record["status"] == "running"
+    (moved / ".lock").unlink()
+    assert keepbest.open_run(moved).record["status"] == "interrupted", "a copy without its lock"
+
+
+@pytest.mark.parametrize("path", ["a\0b", "a" * 5000, "~nobody_of_this_name/run"], ids=ascii)
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(ConfigError, match=r"a run must be given by a path: .*, got '"):
+        keepbest.open_run(path)
+
+
+@pytest.mark.parametrize("path", ["", "/", "/dev/null", "/dev/zero", "nowhere"])
+def test_a_path_that_leads_to_no_run_is_refused(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecordError, match=r"must hold run\.json"):
+        keepbest.open_run(path)
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cuda:99", "meta:-5"])
+def test_a_device_that_is_not_there_is_told(moved, device):
+    with pytest.raises(
+        ConfigError, match=f"device must be one of this machine with room for the model, got '{device}'"
+    ):
+        keepbest.open_run(moved).load_model(device)
 
 
 def test_a_directory_that_is_no_run_is_refused(tmp_path):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from keepbest.errors import RecordError
-from keepbest.records.locations import new_id, newest_run, point_latest
+from keepbest.errors import ConfigError, RecordError
+from keepbest.records.locations import new_id, newest_run, point_latest, run_directory
 from keepbest.records.run_record import RunRecord
 from keepbest.records.store import write_record
 
@@ -108,6 +108,23 @@ def test_a_directory_in_the_links_place_is_not_taken_for_the_newest(
     newer = add_run("2026-02-01_b")
     point_latest(newer)
     assert newest_run(outputs) == newer
+
+
+def test_a_run_is_given_by_its_directory_or_any_file_right_inside_it(
+    outputs: Path, tmp_path: Path, add_run: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_dir = add_run("a")
+    for path in (run_dir, run_dir / "run.json", str(run_dir)):
+        assert run_directory(path) == run_dir
+    monkeypatch.chdir(tmp_path)
+    assert run_directory("outputs/runs/a/run.json") == Path("outputs/runs/a"), "as the user wrote it"
+    assert run_directory("nowhere") == Path("nowhere")
+
+
+@pytest.mark.parametrize("path", ["a\0b", "a" * 5000, "~nobody_of_this_name/run", "\ud800"], ids=ascii)
+def test_what_is_no_path_is_refused(path: str) -> None:
+    with pytest.raises(ConfigError, match=r"a run must be given by a path: .*, got '"):
+        run_directory(path)
 
 
 def test_ids_are_short_and_differ() -> None:

@@ -32,6 +32,13 @@ def test_there_is_no_file_before_the_first_row(path: Path) -> None:
     assert not path.exists()
 
 
+def test_there_is_no_file_after_it_was_restored_to_no_row(path: Path) -> None:
+    for _ in range(2):
+        MetricsTable(path).restore([])
+        assert not path.exists()
+        MetricsTable(path).append(0, 1, {"val_loss": 0.5})
+
+
 def test_the_file_holds_every_row_as_soon_as_it_was_added(path: Path) -> None:
     table = MetricsTable(path)
     for epoch in range(3):
@@ -87,6 +94,13 @@ UNREADABLE: dict[str, bytes] = {
     "a broken epoch": b"epoch,step,a\n0.5,4,1.0\n",
     "an epoch that is empty": b"epoch,step,a\n,4,1.0\n",
     "a row that ends early": b"epoch,step\n0\n",
+    "a row that ends late": b"epoch,step\n0,1,2\n",
+    "a metric that is missing": b"epoch,step,a\n0,4\n",
+    "a row that is cut off": b"epoch,step,a\n0,4,1.25",
+    "nothing": b"",
+    "no row": b"epoch,step,a\n",
+    "a name twice": b"epoch,step,a,a\n0,4,1.0,2.0\n",
+    "no counters": b"a,b\n1.0,2.0\n",
     "not text": b"epoch,step,a\n0,4,\xff\n",
     "a quote that never ends": b'epoch,step,"a\n0,4,1.0\n',
 }

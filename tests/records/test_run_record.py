@@ -39,13 +39,14 @@ SCHEMA: dict[str, list[str] | None] = {
     "objective": ["monitor", "mode"],
     "seed": None,
     "config_sha256": None,
+    "metrics_sha256": None,
     "best_model_path": None,
     "best_model_score": None,
     "best_epoch": None,
     "best_step": None,
     "best_sha256": None,
     "best_bytes": None,
-    "last": ["path", "sha256", "bytes", "epoch"],
+    "last": ["path", "sha256", "bytes", "epoch", "step", "ended_early"],
     "verified": ["score", "abs_diff", "exact"],
     "stopping": ["policy", "stopped_epoch", "checks", "reason", "message"],
     "policy_best": ["epoch", "score"],
@@ -54,8 +55,9 @@ SCHEMA: dict[str, list[str] | None] = {
     "environment": ["git_sha", "git_dirty", "versions", "argv", "host"],
     "timing": ["started", "finished", "seconds", "epochs_trained"],
 }
+ADDED_LATER = ["metrics_sha256"]
 MAY_BE_NULL = [
-    "error", "seed", "config_sha256",
+    "error", "seed", "config_sha256", "metrics_sha256",
     "best_model_path", "best_model_score", "best_epoch", "best_step", "best_sha256", "best_bytes",
     "last", "verified", "stopping", "policy_best", "test", "trajectory",
 ]  # fmt: skip
@@ -101,6 +103,7 @@ RECORDS = st.builds(
     objective=st.builds(Objective, TEXT, st.sampled_from(["min", "max"])),
     seed=nullable(st.integers(0, 2**32 - 1)),
     config_sha256=nullable(TEXT),
+    metrics_sha256=nullable(TEXT),
     environment=st.builds(
         Environment,
         nullable(TEXT),
@@ -118,7 +121,7 @@ RECORDS = st.builds(
     best_step=nullable(COUNT),
     best_sha256=nullable(TEXT),
     best_bytes=nullable(COUNT),
-    last=nullable(st.builds(LastCheckpoint, path=TEXT, sha256=TEXT, bytes=COUNT, epoch=COUNT)),
+    last=nullable(st.builds(LastCheckpoint, TEXT, TEXT, COUNT, COUNT, nullable(COUNT), nullable(st.booleans()))),
     verified=nullable(st.builds(Verification, NUMBER, NUMBER, st.booleans())),
     stopping=nullable(
         st.builds(
@@ -206,7 +209,7 @@ def test_a_wrong_value_is_refused_by_its_place(
         RunRecord.from_dict(with_value(complete.as_dict(), where, value))
 
 
-@pytest.mark.parametrize("key", [key for key in SCHEMA if key != "schema_version"])
+@pytest.mark.parametrize("key", [key for key in SCHEMA if key not in ("schema_version", *ADDED_LATER)])
 def test_a_missing_key_is_named(complete: RunRecord, key: str) -> None:
     data = complete.as_dict()
     del data[key]
@@ -214,11 +217,26 @@ def test_a_missing_key_is_named(complete: RunRecord, key: str) -> None:
         RunRecord.from_dict(data)
 
 
+@pytest.mark.parametrize("key", ADDED_LATER)
+def test_a_record_of_before_a_key_was_added_is_read(pending: RunRecord, key: str) -> None:
+    data = pending.as_dict()
+    del data[key]
+    assert RunRecord.from_dict(data) == pending
+
+
 def test_missing_keys_are_named_together_also_inside(complete: RunRecord) -> None:
     data = complete.as_dict()
     data["timing"] = {"started": None, "seconds": None}
     with pytest.raises(RecordError, match=r"^record\.timing must hold .* missing: finished, epochs_trained\.$"):
         RunRecord.from_dict(data)
+
+
+def test_a_record_of_before_the_last_checkpoint_told_its_step_is_read(complete: RunRecord) -> None:
+    data = complete.as_dict()
+    del data["last"]["step"], data["last"]["ended_early"]
+    last = RunRecord.from_dict(data).last
+    assert last is not None
+    assert (last.epoch, last.step, last.ended_early) == (12, None, None)
 
 
 def test_a_record_without_a_version_is_refused(complete: RunRecord) -> None:

@@ -8,82 +8,15 @@ import sys
 import time
 
 import pytest
-import torch
 
 from keepbest.errors import ConfigError, IntegrityError, OwnedError, RecordError
 from keepbest.reading.run import open_run
 from keepbest.training.execute import execute
 from keepbest.training.job import create_job
 
-DIES = """
-from pathlib import Path
-from lightning.pytorch import Callback
-
-class Dies(Callback):
-    '''Raises once, in the middle of an epoch, if a flag says so.'''
-    def __init__(self, flag, epoch):
-        self.flag, self.epoch = Path(flag), epoch
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if trainer.current_epoch == self.epoch and batch_idx == 1 and self.flag.exists():
-            trainer.strategy.barrier()
-            if trainer.is_global_zero:
-                self.flag.unlink()
-            raise RuntimeError("the lights went out")
-"""
-
 
 def record_of(job_dir):
     return json.loads((job_dir / "run.json").read_text())
-
-
-def result_of(job_dir):
-    """Return all that must not depend on whether the job was interrupted."""
-    record = record_of(job_dir)
-    names = ("status", "best_model_score", "best_epoch", "best_step", "verified", "stopping", "policy_best", "test")
-    found = {name: record[name] for name in names} | {"trained": record["timing"]["epochs_trained"]}
-    found["metrics"] = (job_dir / "metrics.csv").read_text()
-    epochs = {line.split(",")[0] for line in found["metrics"].splitlines()[1:]}
-    assert len(epochs) == found["trained"], "all of them are in the table"
-    for name in "best", "last":
-        content = torch.load(job_dir / "checkpoints" / f"{name}.ckpt", weights_only=True)
-        kept = ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step")
-        found[name] = {key: content[key] for key in kept if key in content}
-    return found
-
-
-def equal(one, other):
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
-    if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(map(equal, one, other))
-    return one == other
-
-
-@pytest.fixture
-def twice(compose_config, tmp_path, monkeypatch):
-    """Run a job without interruption, and another that dies in an epoch and goes on; give both directories."""
-    (tmp_path / "dying.py").write_text(DIES)
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def run(*overrides, epoch=3):
-        flag = tmp_path / "flag"
-        config = compose_config([
-            "trainer=cpu", f"+callbacks.dies={{_target_: dying.Dies, flag: {flag}, epoch: {epoch}}}", *overrides,
-        ])  # fmt: skip
-        whole, broken = tmp_path / "whole", tmp_path / "broken"
-        for job_dir in whole, broken:
-            create_job(job_dir, "job", config)
-        execute(whole)
-        flag.touch()
-        with pytest.raises(RuntimeError, match="the lights went out"):
-            execute(broken)
-        assert record_of(broken)["status"] == "failed"
-        execute(broken)
-        return whole, broken
-
-    return run
 
 
 SEVEN = ("trainer.max_epochs=7", "model.dropout=0.2")
@@ -104,22 +37,25 @@ WAYS = {
 
 
 @pytest.mark.parametrize("overrides", WAYS.values(), ids=WAYS)
-def test_it_gives_what_the_uninterrupted_job_gives(overrides, twice):
-    whole, broken = twice(*overrides)
-    one, other = result_of(whole), result_of(broken)
-    assert one.keys() == other.keys()
-    assert [name for name in one if not equal(one[name], other[name])] == []
+def test_it_gives_what_the_uninterrupted_job_gives(overrides, twice, differences):
+    assert differences(*twice(*overrides)) == []
 
 
-def test_a_job_that_died_in_its_first_epoch_starts_over(twice):
-    whole, broken = twice(*SEVEN, epoch=0)
-    assert equal(result_of(whole), result_of(broken))
+def test_a_job_that_died_in_its_first_epoch_starts_over(twice, differences):
+    assert differences(*twice(*SEVEN, epoch=0)) == []
 
 
-def test_a_onecycle_schedule_by_steps_goes_on(twice):
+def test_a_onecycle_schedule_by_steps_goes_on(twice, differences):
     node = "{_target_: torch.optim.lr_scheduler.OneCycleLR, _partial_: true, max_lr: 0.01, total_steps: 200}"
-    whole, broken = twice(*SEVEN, f"+model.scheduler={node}")
-    assert equal(result_of(whole), result_of(broken))
+    assert differences(*twice(*SEVEN, f"+model.scheduler={node}")) == []
+
+
+@pytest.mark.parametrize("overrides", [SEVEN, (*SEVEN, "trainer.val_check_interval=0.25")], ids=["plain", "several"])
+def test_the_rows_of_lightnings_csv_logger_are_those_of_the_uninterrupted_job(overrides, twice):
+    whole, broken = twice(*overrides, "logger=csv", "trainer.log_every_n_steps=5")
+    rows = (whole / "csv" / "metrics.csv").read_text()
+    assert len(rows.splitlines()) > 15
+    assert (broken / "csv" / "metrics.csv").read_text() == rows
 
 
 def test_the_record_tells_the_last_checkpoint_and_the_best_while_the_job_runs(twice, tmp_path):
@@ -169,7 +105,9 @@ def test_a_finished_job_is_not_executed_again(run_job):
 # The commands
 
 
-def test_the_same_command_finishes_a_killed_run_and_resume_says_that_there_is_nothing_to_do(keepbest, tmp_path):
+def test_the_same_command_finishes_a_killed_run_and_resume_says_that_there_is_nothing_to_do(
+    keepbest, tmp_path, differences
+):
     settings = ["trainer=cpu", "trainer.max_epochs=60", "model.dropout=0.2", "callbacks/early_stopping=off"]
     whole = keepbest(["train", *settings, "hydra.run.dir=whole"], tmp_path)
     assert whole.returncode == 0, whole.stderr
@@ -189,15 +127,15 @@ def test_the_same_command_finishes_a_killed_run_and_resume_says_that_there_is_no
     done = keepbest(["train", *settings, "hydra.run.dir=killed"], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "killed holds this run, unfinished: going on with it" in done.stdout
-    assert "going on after epoch" in done.stdout
-    assert equal(result_of(tmp_path / "whole"), result_of(tmp_path / "killed"))
+    assert "going on after step" in done.stdout
+    assert differences(tmp_path / "whole", tmp_path / "killed") == []
 
     again = keepbest(["resume", "killed"], tmp_path)
     assert again.returncode == 0
     assert "has its result, and is not trained further" in again.stdout
 
 
-def test_more_patience_extends_a_stopped_run_to_what_it_would_have_been(keepbest, tmp_path):
+def test_more_patience_extends_a_stopped_run_to_what_it_would_have_been(keepbest, tmp_path, differences):
     settings = ["trainer=cpu", "model.dropout=0.2", "callbacks.early_stopping.min_delta=0.01"]
     long = keepbest(["train", *settings, "callbacks.early_stopping.patience=4", "hydra.run.dir=long"], tmp_path)
     short = keepbest(["train", *settings, "callbacks.early_stopping.patience=1", "hydra.run.dir=short"], tmp_path)
@@ -205,7 +143,7 @@ def test_more_patience_extends_a_stopped_run_to_what_it_would_have_been(keepbest
     assert record_of(tmp_path / "short")["stopping"]["checks"] < record_of(tmp_path / "long")["stopping"]["checks"]
     done = keepbest(["resume", "short", "callbacks.early_stopping.patience=4"], tmp_path)
     assert done.returncode == 0, done.stderr
-    assert equal(result_of(tmp_path / "long"), result_of(tmp_path / "short"))
+    assert differences(tmp_path / "long", tmp_path / "short") == []
 
     for override, message in {
         "model.dropout=0.5": "may change only what decides its end",
@@ -241,20 +179,52 @@ def test_a_second_process_is_refused_with_the_owners_host_and_pid(compose_config
     assert time.monotonic() - flag < 5, "a dead owner's lock is no obstacle"
 
 
-def test_two_ranks_go_on_as_if_nothing_had_happened(keepbest, tmp_path):
-    (tmp_path / "dying.py").write_text(DIES)
+KILLED = """
+import os
+import signal
+import time
+from pathlib import Path
+from lightning.pytorch import Callback
+
+class Killed(Callback):
+    '''Kills its own process in the middle of an epoch, in the rank and the epoch that a file names.'''
+    def __init__(self, file):
+        self.file = Path(file)
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        wanted = f"{trainer.global_rank} {trainer.current_epoch}"
+        if batch_idx == 1 and self.file.exists() and self.file.read_text() == wanted:
+            self.file.write_text(str(time.time()))
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_two_ranks_go_on_as_if_nothing_had_happened_when_either_was_killed(keepbest, tmp_path, differences):
+    (tmp_path / "killed.py").write_text(KILLED)
     settings = [
         "trainer=ddp_cpu", "trainer.max_epochs=4", "model.dropout=0.3",
-        "+callbacks.dies={_target_: dying.Dies, flag: flag, epoch: 2}",
+        "+callbacks.killed={_target_: killed.Killed, file: kill}",
     ]  # fmt: skip
     whole = keepbest(["train", *settings, "hydra.run.dir=whole"], tmp_path)
     assert whole.returncode == 0, whole.stderr
-    (tmp_path / "flag").touch()
-    broken = keepbest(["train", *settings, "hydra.run.dir=broken"], tmp_path)
-    assert broken.returncode == 1
+    for command, victim, message in [
+        (["train", *settings, "hydra.run.dir=broken"], "1 1", "must live until its end, rank 1 was killed by SIGKILL"),
+        (["resume", "broken"], "0 2", "was killed by SIGKILL"),
+    ]:
+        (tmp_path / "kill").write_text(victim)
+        died = keepbest(command, tmp_path)
+        assert time.time() - float((tmp_path / "kill").read_text()) < 30, "nobody waits for who is dead"
+        assert died.returncode == 1
+        assert message in died.stderr
+        assert "Traceback" not in died.stderr
+        record = record_of(tmp_path / "broken")
+        assert record["status"] == "failed"
+        assert message in record["error"]["message"]
+        assert record["last"]["epoch"] == int(victim[-1]) - 1
+        left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        assert str(tmp_path / "broken") not in left
     done = keepbest(["resume", "broken"], tmp_path)
     assert done.returncode == 0, done.stderr
-    assert equal(result_of(tmp_path / "whole"), result_of(tmp_path / "broken"))
+    assert differences(tmp_path / "whole", tmp_path / "broken") == []
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -272,4 +242,5 @@ def test_an_interrupted_run_is_resumed(keepbest, tmp_path, number, status):
     assert record["status"] == "interrupted"
     done = keepbest(["resume", "run", f"trainer.max_epochs={record['last']['epoch'] + 3}"], tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "run holds a run that is interrupted: going on with it" in done.stdout
     assert record_of(tmp_path / "run")["timing"]["epochs_trained"] == record["last"]["epoch"] + 3

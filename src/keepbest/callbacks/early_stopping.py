@@ -9,22 +9,23 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping as LightningEarlyStopping
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
-from keepbest.callbacks.lightning_state import TO_LIGHTNING, number_of, policy_state_of, worst_score
+from keepbest.callbacks.batch_boundaries import BoundaryCallback, is_at_boundary, resumes_within_epoch
+from keepbest.callbacks.lightning_state import TO_LIGHTNING, limits_met, number_of, policy_state_of, worst_score
 from keepbest.callbacks.mixed_packages import require_same_package
 from keepbest.callbacks.rank_zero import inform, warn
 from keepbest.callbacks.weights_restorer import WeightsRestorer, require_whole_weights
 from keepbest.errors import ConfigError
 from keepbest.stopping.comparison import MODES, Mode
 from keepbest.stopping.direction import mode_of
+from keepbest.stopping.explanation import explain_stop
 from keepbest.stopping.policy import Decision, PolicyState, StoppingPolicy
-from keepbest.stopping.reasons import StopReason
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
     from torch import Tensor
 
 
-class EarlyStopping(LightningEarlyStopping):
+class EarlyStopping(LightningEarlyStopping, BoundaryCallback):
     """Lightning's EarlyStopping, decided by a `keepbest.StoppingPolicy`; it can also restore the best weights.
 
     It takes the place of `lightning.pytorch.callbacks.EarlyStopping` in an existing project: the same arguments and
@@ -97,21 +98,13 @@ class EarlyStopping(LightningEarlyStopping):
                 "restore_best_weights must be true, false or 'policy_best'", received=restore_best_weights
             )
         super().__init__(
-            monitor=monitor,
-            min_delta=min_delta,
-            patience=patience,
-            verbose=verbose,
-            mode=mode,
-            strict=strict,
-            check_finite=check_finite,
-            stopping_threshold=stopping_threshold,
-            divergence_threshold=divergence_threshold,
-            check_on_train_epoch_end=check_on_train_epoch_end,
+            monitor=monitor, min_delta=min_delta, patience=patience, verbose=verbose, mode=mode, strict=strict,
+            check_finite=check_finite, stopping_threshold=stopping_threshold,
+            divergence_threshold=divergence_threshold, check_on_train_epoch_end=check_on_train_epoch_end,
             log_rank_zero_only=log_rank_zero_only,
-        )
+        )  # fmt: skip
         self.restore_best_weights = restore_best_weights
-        self.baseline = baseline
-        self.start_from_epoch = start_from_epoch
+        self.baseline, self.start_from_epoch = baseline, start_from_epoch
         self._min_epochs = 0
         self._check = _Check(epoch=0, may_stop=True)
         self._state = self.policy.start()
@@ -180,7 +173,7 @@ class EarlyStopping(LightningEarlyStopping):
         self.stopping_reason_message = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """End a resumed fit before its first epoch, if it had stopped and would stop again."""
+        """End a resumed fit before it trains, if it had stopped and would stop again."""
         self._min_epochs = trainer.min_epochs or 0
         self._state.policy = self.policy
         if not self._is_resumed or not self._state.stopped:
@@ -188,11 +181,17 @@ class EarlyStopping(LightningEarlyStopping):
         # a checkpoint of an epoch's last validation does not count that epoch as completed yet
         is_last_check = trainer.is_last_batch and self._state.stopped_epoch == trainer.current_epoch
         completed = trainer.current_epoch + is_last_check
-        if self._state.still_stopped() and _limits_met(trainer, completed):
-            trainer.should_stop = True
+        if self._state.still_stopped() and limits_met(trainer, completed):
+            trainer.should_stop |= not resumes_within_epoch(trainer)  # there, the end of the epoch is still to come
             inform(f"The run had stopped early, and is not trained further: {self.stopping_reason_message}")
         else:
             self._forget_stop()
+
+    def on_epoch_resumed(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """End a resumed epoch before its next batch, if it had been stopped there and would be again."""
+        trainer.should_stop = trainer.should_stop or self._state.stopped
+        if self._restorer:
+            self._restorer.resume_validation(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Note that the weights move on."""
@@ -219,7 +218,7 @@ class EarlyStopping(LightningEarlyStopping):
 
     def _run_early_stopping_check(self, trainer: Trainer) -> None:
         completed = trainer.current_epoch + (self._check_on_train_epoch_end or trainer.is_last_batch)
-        self._check = _Check(trainer.current_epoch, _limits_met(trainer, completed))
+        self._check = _Check(trainer.current_epoch, limits_met(trainer, completed))
         super()._run_early_stopping_check(trainer)
         if self._restorer:
             self._restorer.take_check(trainer, self._check.improved)
@@ -241,17 +240,10 @@ class EarlyStopping(LightningEarlyStopping):
         return decision.stop, message
 
     def _message(self, decision: Decision, current: Tensor) -> str | None:
-        """Return what happened; called while `best_score` is still the one before this check."""
+        """Return what happened; called while `best_score` is still the one before this check, for Lightning's words."""
         if decision.improved:
             return self._improvement_message(current)
-        value, best = f"{self.monitor} is {float(current):.6g}", f"best {float(self.best_score):.6g}"
-        return {
-            None: None,
-            StopReason.PATIENCE_EXHAUSTED: f"{self.monitor} did not improve in {self._state.wait} checks, {best}",
-            StopReason.NON_FINITE: f"{self.monitor} is not finite: {float(current)}, {best}",
-            StopReason.THRESHOLD_REACHED: f"Stopping threshold reached: {value}, beyond {self.stopping_threshold}",
-            StopReason.DIVERGED: f"Divergence threshold reached: {value}, beyond {self.divergence_threshold}",
-        }[decision.reason]
+        return explain_stop(decision.reason, self.monitor, self._state) if decision.reason else None
 
     def state_dict(self) -> dict[str, Any]:
         """Return Lightning's state, and beside it the policy's and the best weights."""
@@ -259,6 +251,12 @@ class EarlyStopping(LightningEarlyStopping):
         if self._restorer:
             own["best_weights"] = self._restorer.state_dict()
         return {**super().state_dict(), **own}
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add what the latest validation was, while its value may still be checked again by the end of the epoch."""
+        if self._restorer and is_at_boundary(trainer):
+            state = checkpoint["callbacks"][self.state_key]["best_weights"]
+            state["validation"] = self._restorer.validation_state(trainer)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a checkpoint of this class or of Lightning's."""
@@ -288,13 +286,8 @@ class EarlyStopping(LightningEarlyStopping):
 
 @dataclass
 class _Check:
-    """The check being made: when, whether it may stop, and what came of it."""
+    """The check being made. `improved` is what the restorer goes by; None lets it compare."""
 
     epoch: int
     may_stop: bool
-    improved: bool | None = None  # what the restorer goes by; None lets it compare
-
-
-def _limits_met(trainer: Trainer, completed_epochs: int) -> bool:
-    """Return whether the trainer's `min_epochs` and `min_steps` allow a stop."""
-    return completed_epochs >= (trainer.min_epochs or 0) and trainer.global_step >= (trainer.min_steps or 0)
+    improved: bool | None = None

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks.early_stopping import EarlyStopping, EarlyStopp
 from keepbest.stopping.reasons import StopReason
 
 if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
     from torch import Tensor
 
     from keepbest.stopping.comparison import Mode
@@ -32,6 +33,11 @@ def number_of(best_score: Tensor, mode: Mode) -> float | None:
     """Return a best score as a number; None for the infinity that Lightning begins with."""
     best = float(best_score)
     return None if best == worst_score(mode) else best
+
+
+def limits_met(trainer: Trainer, completed_epochs: int) -> bool:
+    """Return whether the trainer's `min_epochs` and `min_steps` allow a stop."""
+    return completed_epochs >= (trainer.min_epochs or 0) and trainer.global_step >= (trainer.min_steps or 0)
 
 
 def policy_state_of(callback: EarlyStopping) -> dict[str, Any]:

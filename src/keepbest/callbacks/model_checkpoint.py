@@ -11,6 +11,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint as LightningModelCheckpoint
 
 from keepbest.callbacks.agreement import require_agreement
+from keepbest.callbacks.batch_boundaries import BoundaryCallback, boundary_loop, is_at_boundary, stops_within_epoch
 from keepbest.callbacks.mixed_packages import require_same_package
 from keepbest.callbacks.moved_checkpoints import locate_checkpoints
 from keepbest.errors import ConfigError, did_you_mean
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
 EVERY_EPOCH = "every_epoch"
 
 
-class ModelCheckpoint(LightningModelCheckpoint):
+class ModelCheckpoint(LightningModelCheckpoint, BoundaryCallback):
     """Lightning's ModelCheckpoint, whose best is the strict optimum of the checks and stays it.
 
     It takes the place of `lightning.pytorch.callbacks.ModelCheckpoint` in an existing project: the same arguments and
     attributes, the same name and state key, so that each restores its state from the other's checkpoints. The
     differences are these, and no others:
 
-    * The arguments `save_best_only` and `min_delta`, and `save_last="every_epoch"`.
+    * The arguments `save_best_only`, `min_delta` and `save_last_every_n_train_steps`, and `save_last="every_epoch"`.
     * NaN, and the infinity at the bad end, are never a best: a run whose metric was never a number has an empty
       `best_model_path`. (Lightning keeps the first such epoch, with an infinite score.)
     * On resuming, the best ones keep their scores: in a moved or copied run, which is known by the checkpoint that is
@@ -65,10 +66,15 @@ class ModelCheckpoint(LightningModelCheckpoint):
         save_best_only: as in Keras: nothing but the one best checkpoint; it needs `monitor`.
         min_delta: how much better than the kept one a checkpoint must be to replace it, in the metric's units. With the
             early stopping's value both accept the same improvements; 0 keeps the strict best.
+        save_last_every_n_train_steps: with `save_last="every_epoch"`: also after every so many optimizer steps, between
+            two batches. A run of `keepbest train` goes on from there exactly. In a trainer of your own Lightning begins
+            the epoch's data anew, unless `keepbest.callbacks.epoch_in_progress.EpochInProgress` and, after it,
+            `keepbest.callbacks.random_states.RandomStates` are the first of its callbacks.
 
     Raises:
         MisconfigurationException: where Lightning does, and for another `save_last`.
-        ConfigError: for `save_best_only` or `min_delta` beside arguments that they contradict.
+        ConfigError: for `save_best_only`, `min_delta` or `save_last_every_n_train_steps` beside arguments that they
+            contradict, or out of range.
     """
 
     def __init__(
@@ -91,24 +97,16 @@ class ModelCheckpoint(LightningModelCheckpoint):
         *,
         save_best_only: bool = False,
         min_delta: float = 0.0,
+        save_last_every_n_train_steps: int | None = None,
     ) -> None:
         super().__init__(
-            dirpath=dirpath,
-            filename=filename,
-            monitor=monitor,
-            verbose=verbose,
+            dirpath=dirpath, filename=filename, monitor=monitor, verbose=verbose,
             save_last=save_last,  # type: ignore[arg-type]  # Lightning takes whatever is true for True
-            save_top_k=save_top_k,
-            save_on_exception=save_on_exception,
-            save_weights_only=save_weights_only,
-            mode=mode,
-            auto_insert_metric_name=auto_insert_metric_name,
-            every_n_train_steps=every_n_train_steps,
-            train_time_interval=train_time_interval,
-            every_n_epochs=every_n_epochs,
-            save_on_train_epoch_end=save_on_train_epoch_end,
-            enable_version_counter=enable_version_counter,
-        )
+            save_top_k=save_top_k, save_on_exception=save_on_exception, save_weights_only=save_weights_only,
+            mode=mode, auto_insert_metric_name=auto_insert_metric_name, every_n_train_steps=every_n_train_steps,
+            train_time_interval=train_time_interval, every_n_epochs=every_n_epochs,
+            save_on_train_epoch_end=save_on_train_epoch_end, enable_version_counter=enable_version_counter,
+        )  # fmt: skip
         if not isinstance(save_best_only, bool):
             raise ConfigError("save_best_only must be true or false", received=save_best_only)
         if save_last not in (None, True, False, "link", EVERY_EPOCH):
@@ -117,12 +115,16 @@ class ModelCheckpoint(LightningModelCheckpoint):
             )
         self.save_best_only = save_best_only
         self.min_delta = StoppingPolicy(min_delta=min_delta).min_delta
+        self.save_last_every_n_train_steps = save_last_every_n_train_steps
+        self._steps_before = 0  # at the boundary between batches before
+        self._saved_at_stop: int | None = None  # the step of a stop within an epoch, if the last checkpoint is of it
         self._missing_is_error = False  # until a validation, or an epoch, has logged what it logs
         self._is_dying = False
         self._not_ours: set[str] = set()  # checkpoints of the directory that a training went on from
         self._own_value: Tensor | None = None
         self._resumed_from: str | None = None
         self._require_one_best()
+        self._require_last()
 
     def _require_one_best(self) -> None:
         for name in ("save_best_only", "min_delta"):
@@ -132,12 +134,53 @@ class ModelCheckpoint(LightningModelCheckpoint):
                     received=f"monitor={self.monitor!r}, save_top_k={self.save_top_k}",
                 )
 
+    def _require_last(self) -> None:
+        name, steps = "save_last_every_n_train_steps", self.save_last_every_n_train_steps
+        if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
+            raise ConfigError(f"{name} must be a whole number of optimizer steps, at least 1", received=steps)
+        if steps and self.save_last != EVERY_EPOCH:
+            raise ConfigError(f"{name} needs save_last={EVERY_EPOCH!r}", received=self.save_last)
+
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Find out where the checkpoints go."""
         require_same_package(self, trainer)
         super().setup(trainer, pl_module, stage)
         if stage == "fit":
-            self._missing_is_error = self._is_dying = False
+            self._missing_is_error, self._is_dying, self._saved_at_stop = False, False, None
+            if self.save_last_every_n_train_steps:
+                boundary_loop(trainer)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the step that a fit goes on from."""
+        super().on_train_start(trainer, pl_module)
+        self._steps_before = trainer.global_step
+
+    def on_batch_boundary(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the state between two batches, where that is asked for, and where early stopping cuts the epoch short.
+
+        From that moment, and not from the end that the epoch is given then, a run goes on that is given more patience.
+        After the epoch's last batch nothing is saved: its end follows at once.
+        """
+        before, self._steps_before = self._steps_before, trainer.global_step
+        if self.save_last != EVERY_EPOCH or trainer.fast_dev_run:  # type: ignore[attr-defined]  # set elsewhere
+            return
+        loop, every = boundary_loop(trainer), self.save_last_every_n_train_steps
+        if stops_within_epoch(trainer) and not loop._should_accumulate():
+            self._save_within_epoch(trainer)
+            self._saved_at_stop = trainer.global_step
+        elif every and trainer.global_step // every > before // every and not loop.done:
+            self._save_within_epoch(trainer)
+
+    def on_epoch_resumed(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the checkpoint of a stop within an epoch in its place, if the fit was resumed from it to stop again."""
+        is_there = Path(self.last_model_path).resolve() == Path(str(trainer.ckpt_path)).resolve()
+        self._saved_at_stop = trainer.global_step if is_there and stops_within_epoch(trainer) else None
+
+    def _save_within_epoch(self, trainer: Trainer) -> None:
+        """Save the last state. The best ones are saved as without it: a validation may still come at this very step."""
+        before = self._last_global_step_saved, self._last_checkpoint_saved
+        self._save_whole_last(trainer)
+        self._last_global_step_saved, self._last_checkpoint_saved = before
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the best ones, where that is done after validation."""
@@ -147,8 +190,12 @@ class ModelCheckpoint(LightningModelCheckpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the best ones, then the state at the end of this epoch."""
         self._missing_is_error = True
+        saved = self._last_global_step_saved
         super().on_train_epoch_end(trainer, pl_module)
-        if self.save_last == EVERY_EPOCH and not trainer.fast_dev_run:  # type: ignore[attr-defined]  # set elsewhere
+        if self.save_last != EVERY_EPOCH or trainer.fast_dev_run:  # type: ignore[attr-defined]  # set elsewhere
+            return
+        is_saved_at_stop = self._saved_at_stop == trainer.global_step and saved == self._last_global_step_saved
+        if not is_saved_at_stop:
             self._save_whole_last(trainer)
 
     def _save_whole_last(self, trainer: Trainer) -> None:
@@ -219,6 +266,11 @@ class ModelCheckpoint(LightningModelCheckpoint):
         if self.best_model_score is not None and not is_better(self.best_model_score, None, cast("Mode", self.mode)):
             self.best_model_path, self.best_model_score = "", None
 
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add to a checkpoint between two batches what decides whether the next validation saves."""
+        if is_at_boundary(trainer):
+            checkpoint["callbacks"][self.state_key].update({name: getattr(self, name) for name in _SAVED})
+
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Note which checkpoint is loaded; its directory tells whether the run was moved."""
         self._resumed_from = str(trainer.ckpt_path) if trainer.ckpt_path else None
@@ -227,10 +279,13 @@ class ModelCheckpoint(LightningModelCheckpoint):
         """Continue from a checkpoint of this class or of Lightning's, written in this directory or another."""
         state = locate_checkpoints(state_dict, self._resumed_from, cast("Mode", self.mode), self._fs.exists)
         super().load_state_dict({**state, "dirpath": self.dirpath})
+        for name in _SAVED.intersection(state):
+            setattr(self, name, state[name])
         ours = f"{self.dirpath}/" if state["dirpath"] == self.dirpath else None
         kept = {*self.best_k_models, self.best_model_path, self.last_model_path}
         self._not_ours = {path for path in kept if ours is None or not path.startswith(ours)}
         self._forget_infinite_best()
 
 
+_SAVED = frozenset({"_last_global_step_saved", "_defer_save_until_validation"})
 _NAMES = re.compile(r"\{(.*?)[:}]")

@@ -44,6 +44,7 @@ class WeightsRestorer:
         self._best: BestWeights | None = BestWeights(module, mode=mode)
         self._weights_changed = True  # since the best ones were kept
         self._validated = _Validation()
+        self._resumed: dict[str, Any] | None = None  # the validation before, in an epoch that goes on
         self._has_checked = self._has_warned = False
 
     def note_step(self) -> None:
@@ -142,12 +143,26 @@ class WeightsRestorer:
         if self._best is None:
             return
         self._has_checked = True  # in the training that is resumed
+        self._resumed = state.get("validation")
         score, epoch = state["score"], state["epoch"]
         if state["weights"] is None and score is not None:
             self._best.keep(score, epoch)
         else:
             self._best.load_state_dict(state)
         self.score, self.epoch = (None, None) if epoch is None else (score, epoch)
+
+    def validation_state(self, trainer: Trainer) -> dict[str, Any]:
+        """Return what the latest validation was; that its value is the latest one is told by the tensor's identity."""
+        seen = self._validated
+        is_latest = seen.value is not None and seen.value is trainer.callback_metrics.get(self.monitor)
+        return {"norm": seen.norm, "step": seen.step, "is_latest": is_latest}
+
+    def resume_validation(self, trainer: Trainer) -> None:
+        """Go on in an epoch after that validation, with what was logged back in place."""
+        seen, self._resumed = self._resumed, None
+        if seen:
+            value = trainer.callback_metrics.get(self.monitor) if seen["is_latest"] else None
+            self._validated = _Validation(seen["norm"], seen["step"], value)
 
 
 @dataclass(frozen=True)

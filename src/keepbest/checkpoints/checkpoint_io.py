@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningDataModule, LightningModule
 
+from keepbest.checkpoints.loading import refusals_told
 from keepbest.checkpoints.plain import plain_hyperparameters
 from keepbest.checkpoints.writing import BeforeReplace, write_checkpoint
 from keepbest.errors import KeepbestError
@@ -41,7 +43,7 @@ class DurableCheckpointIO(TorchCheckpointIO):
         self.before_replace = before_replace
         self.before_save = before_save
         self._sha256: dict[Path, str] = {}
-        self._checked = False
+        self._checked: set[str] = set()
 
     @property
     def sha256(self) -> dict[Path, str]:
@@ -64,9 +66,19 @@ class DurableCheckpointIO(TorchCheckpointIO):
         self._save(checkpoint, Path(path))
 
     def _save(self, checkpoint: dict[str, Any], target: Path) -> None:
-        accept = None if self._checked else _require_safe
+        accept = None if checkpoint.keys() <= self._checked else _require_safe
         self._sha256[target] = write_checkpoint(checkpoint, target, accept, self.before_replace)
-        self._checked = True
+        self._checked |= checkpoint.keys()  # the first with something new in it is looked at, too
+
+    def load_checkpoint(self, path: str | Path, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """Read a checkpoint; whether only safely, Lightning's `weights_only` says.
+
+        Raises:
+            IntegrityError: when a safe load refuses it, or cannot parse it.
+        """
+        safely = options.get("weights_only") and "://" not in str(path)
+        with refusals_told(Path(path)) if safely else nullcontext():
+            return super().load_checkpoint(path, *arguments, **options)
 
     def wait(self) -> None:
         """Return when every checkpoint lies on the disk: at once."""

@@ -46,10 +46,15 @@ class HashingWriter:
 
 def sha256_of(path: Path) -> str:
     """Return the sha256 of a file, read in blocks."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
+        return sha256_in(file)
+
+
+def sha256_in(file: IO[bytes]) -> str:
+    """Return the sha256 of an open file from where it stands to its end."""
+    digest = hashlib.sha256()
+    for block in iter(lambda: file.read(1 << 20), b""):
+        digest.update(block)
     return digest.hexdigest()
 
 
@@ -62,9 +67,17 @@ def require_sha256(path: Path, recorded: str, noun: str = "checkpoint") -> None:
         noun: what the file is, for the message.
 
     Raises:
-        IntegrityError: when they differ, with both hashes.
+        IntegrityError: when they differ, with both hashes; when there is no such file, or none that can be read.
     """
-    found = sha256_of(path)
+    try:
+        found = sha256_of(path)
+    except FileNotFoundError:
+        raise IntegrityError(
+            f"a recorded {noun} must be there: {path} was recorded with the sha256 {recorded}, and does not exist. "
+            "It was removed or moved after the run; take it from a backup or train again."
+        ) from None
+    except OSError as error:
+        raise IntegrityError(f"a recorded {noun} must be a file that can be read, {path}: {error.strerror}.") from error
     if found != recorded:
         raise IntegrityError(
             f"a {noun} must have the sha256 it was recorded with: {path} was recorded as {recorded}, is {found}. "

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from keepbest.errors import did_you_mean
+from keepbest.training.interruption import STATUS_OF, Interrupted, ended_by_signals
 
 _USAGE = """\
 keepbest: experiments that stop when they should, keep the best weights and can prove it.
@@ -13,7 +17,7 @@ keepbest: experiments that stop when they should, keep the best weights and can 
 usage: keepbest COMMAND ...
 
   train [OVERRIDES...] [-m]    a single experiment, or several with -m; `keepbest train --help` lists what to choose
-  resume RUN [OVERRIDES...]    a run, where it left off; overrides may change what decides its end
+  resume PATH [OVERRIDES...]   a run or a sweep, where it left off; overrides may change what decides a run's end
 
   --help, --version
 """
@@ -21,8 +25,27 @@ _COMMANDS = ("train", "resume")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; return its exit status."""
-    command, *rest = (sys.argv[1:] if arguments is None else list(arguments)) or ["--help"]
+    """Run a command line, by default this process's; return its exit status."""
+    with ended_by_signals() as signals:
+        try:
+            status = _run(sys.argv[1:] if arguments is None else arguments)
+        except Interrupted as interruption:
+            sys.stderr.write(f"keepbest: {interruption}\n")
+            status = interruption.exit_status
+        except KeyboardInterrupt:  # raised by the user's code: Ctrl-C is an interruption
+            status = STATUS_OF[signal.SIGINT]
+    if status and signals.received:  # a failure that a signal brought about, or that came before it
+        status = signals.received.exit_status
+    if arguments is None:
+        with suppress(OSError):
+            sys.stdout.flush()
+        for number in STATUS_OF:  # nothing is left to do, and what Python still tidies up has no say in the status
+            signal.signal(number, lambda *_: os._exit(status))
+    return status
+
+
+def _run(arguments: Sequence[str]) -> int:
+    command, *rest = arguments or ["--help"]
     if command in ("--help", "-h", "help"):
         sys.stdout.write(_USAGE)
         return 0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -15,21 +15,25 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from keepbest.cli.sweep import for_people
 from keepbest.composition.build import check_all_targets
 from keepbest.composition.checks import check
 from keepbest.composition.explain import COMPOSITION_ERRORS, explain_composition
 from keepbest.composition.resolved import PlainConfig, resolve
 from keepbest.composition.search_path import USER_CONF, conf_dir, user_conf_first
 from keepbest.errors import ConfigError, KeepbestError
-from keepbest.records.locations import new_id, point_latest
+from keepbest.records.locations import OUTPUTS, RUNS, new_id, point_latest
 from keepbest.records.run_record import RunRecord
-from keepbest.training.interruption import INTERRUPTED
+from keepbest.training.early_end import interruptions_recorded
+from keepbest.training.interruption import Interrupted, ended_by_signals, signals_held
 from keepbest.training.job import create_job
 from keepbest.training.launch import fits_one_process, launch
 from keepbest.training.reporting import FULL_ERROR, exit_status_of, exit_status_of_error, explain_failure
 from keepbest.training.worker_process import WorkerError
 
 if TYPE_CHECKING:
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
     from keepbest.reading.run import Run
 
 
@@ -42,16 +46,21 @@ _FLAGS_WITH_VALUE = frozenset(
 class TrainCommand:
     """One call of `keepbest train`, which launches one job or, with `-m`, several.
 
+    Args:
+        resumes: whether it goes on with the sweep in the directory that it is given.
+
     Attributes:
         runs: the directory and the record of each job that ran to its end in this process.
         failures: what ended the other jobs early, each told on standard error when it happened.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, resumes: bool = False) -> None:
+        self._resumes = resumes
         self.runs: list[tuple[Path, RunRecord]] = []
         self.failures: list[Exception] = []
         self._refused: KeepbestError | None = None
         self._launch_id = new_id()
+        self._arguments: list[str] = []
         self._full_error = os.environ.get(FULL_ERROR)
 
     @property
@@ -67,10 +76,15 @@ class TrainCommand:
             KeepbestError: for a config that cannot work, before anything is trained.
         """
         OmegaConf.register_new_resolver("launch_id", lambda: self._launch_id, replace=True)
+        self._arguments = list(overrides)
         app = hydra.main(config_path=str(conf_dir()), config_name="train", version_base="1.3")(self._run_job)
         try:
-            with _command_line(overrides), user_conf_first(), _full_error("1"):
+            with ended_by_signals(), _command_line(overrides), user_conf_first(), _full_error("1"):
                 app()
+        except Interrupted:
+            for place in Path(OUTPUTS, RUNS).glob(f"*{self._launch_id}"):
+                _remove_empty(place)
+            raise
         except COMPOSITION_ERRORS as error:
             if self.failures:  # a job of a multirun, not the composition
                 raise
@@ -87,7 +101,11 @@ class TrainCommand:
         sweeper takes the job's status from it; a single job's error waits until Hydra is done.
         """
         context = HydraConfig.get()
-        job_dir, alone = Path(context.runtime.output_dir), context.mode == RunMode.RUN
+        job_dir = Path(context.runtime.output_dir)
+        with interruptions_recorded(job_dir):
+            return self._run_in(job_dir, composed, list(context.overrides.task), alone=context.mode == RunMode.RUN)
+
+    def _run_in(self, job_dir: Path, composed: DictConfig, overrides: list[str], *, alone: bool) -> float | None:
         try:
             config = self._create_job(composed, job_dir, alone)
         except KeepbestError as error:
@@ -95,19 +113,25 @@ class TrainCommand:
                 raise
             self._refused = error
             return None
-        _show_launch(config, list(context.overrides.task), alone)
+        _show_launch(config, overrides, alone)
         try:
             with _full_error(self._full_error):
                 record = launch(job_dir, config)
         except Exception as error:
             self._tell(error, job_dir)
-            if exit_status_of_error(error) in INTERRUPTED and not alone:
-                raise SystemExit(exit_status_of_error(error)) from error  # Hydra would go on to the next job
             if not alone:
                 raise
             return None
         self._show(job_dir, record)
         return record.best_model_score
+
+    def sweep(self, sweeper: BasicSweeper, overrides: list[str], settings: Mapping[str, Any]) -> list[RunRecord]:
+        """Run the jobs of a sweep, as keepbest's sweeper asks for it; return their records."""
+        from keepbest.cli.sweep import run_sweep
+
+        with _full_error(self._full_error):
+            self.runs = run_sweep(sweeper, overrides, settings, self._arguments, resumes=self._resumes)
+        return [record for _, record in self.runs]
 
     def _create_job(self, composed: DictConfig, job_dir: Path, alone: bool) -> PlainConfig:
         try:
@@ -117,41 +141,43 @@ class TrainCommand:
                 check_all_targets(config)
             is_new = create_job(job_dir, job_dir.name if alone else f"{job_dir.parent.name}/{job_dir.name}", config)
         except ConfigError:
-            if self._launch_id in str(job_dir):  # Hydra made it for this launch, and it is empty
-                with suppress(OSError):
-                    job_dir.rmdir()
+            if self._launch_id in str(job_dir):  # Hydra made it for this launch
+                _remove_empty(job_dir)
             raise
-        if is_new:
-            _write_hydra_files(composed, job_dir)
-        else:
-            sys.stdout.write(f"{_for_people(job_dir)} holds this run, unfinished: going on with it\n")
-        point_latest(job_dir)
+        if not is_new:
+            sys.stdout.write(f"{for_people(job_dir)} holds this run, unfinished: going on with it\n")
+        with signals_held():
+            if is_new:
+                _write_hydra_files(composed, job_dir)
+            point_latest(job_dir)
         return config
 
     def _tell(self, error: Exception, job_dir: Path) -> None:
         self.failures.append(error)
         if not (isinstance(error, WorkerError) and error.told):
             with _full_error(self._full_error):
-                explain_failure(error, _for_people(job_dir))
+                explain_failure(error, for_people(job_dir))
 
     def _show(self, job_dir: Path, record: RunRecord) -> None:
         from keepbest.reports.terminal import show_result
 
         self.runs.append((job_dir, record))
-        show_result(_for_people(job_dir), record)
+        show_result(for_people(job_dir), record)
 
 
 def main(overrides: Sequence[str]) -> int:
     """Run `keepbest train OVERRIDES`; return the exit status."""
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)  # the user's own modules lie there
-    command = TrainCommand()
+    return run_command(TrainCommand(), overrides)
+
+
+def run_command(command: TrainCommand, overrides: Sequence[str]) -> int:
+    """Run a command; tell what went wrong, and return the exit status."""
     try:
         command(overrides)
     except SystemExit as request:  # after --help, or for a flag that Hydra does not know
         return request.code if isinstance(request.code, int) else 0 if request.code is None else 1
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:  # whoever read the output, such as `head`, has left
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
         return command.exit_status
@@ -170,6 +196,7 @@ def train(overrides: Sequence[str] = ()) -> Run:
 
     Raises:
         ConfigError: for an override or a config that cannot work.
+        Interrupted: for SIGINT (Ctrl-C) and SIGTERM; it is no `Exception`.
         Exception: whatever ended the job early.
     """
     from keepbest.reading.run import open_run
@@ -185,6 +212,12 @@ def train(overrides: Sequence[str] = ()) -> Run:
     if command.failures:
         raise command.failures[0]
     return open_run(command.runs[0][0], trust=True)  # it was trained here, a moment ago
+
+
+def _remove_empty(directory: Path) -> None:
+    """Remove a directory that nothing was written into."""
+    with suppress(OSError):
+        directory.rmdir()
 
 
 def _write_hydra_files(composed: DictConfig, job_dir: Path) -> None:
@@ -205,11 +238,6 @@ def _show_launch(config: PlainConfig, overrides: list[str], alone: bool) -> None
     else:
         sys.stdout.write(f"\n{' '.join(overrides)}\n")
     sys.stdout.flush()
-
-
-def _for_people(path: Path) -> Path:
-    """Return a path as a person at this directory would write it."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 @contextmanager

@@ -36,7 +36,25 @@ def resolve(config: DictConfig) -> PlainConfig:
 
 def write_config(job_dir: Path, config: PlainConfig) -> None:
     """Write `config.yaml` into a job directory."""
-    write_text(job_dir / CONFIG_FILE, yaml.dump(config, Dumper=_PlainDumper, allow_unicode=True, sort_keys=False))
+    write_text(job_dir / CONFIG_FILE, config_text(config))
+
+
+def config_text(config: PlainConfig) -> str:
+    """Return a resolved config as `config.yaml` has it."""
+    return "".join(_section(name, repr(content), content) for name, content in config.items()) or "{}\n"
+
+
+def _section(name: str, key: str, content: Any) -> str:
+    """Return one section; the configs of a sweep have most of them in common, and writing YAML is slow."""
+    if (name, key) not in _SECTIONS:
+        if len(_SECTIONS) > _MOST_SECTIONS:
+            _SECTIONS.clear()
+        _SECTIONS[name, key] = yaml.dump({name: content}, Dumper=_PlainDumper, allow_unicode=True, sort_keys=False)
+    return _SECTIONS[name, key]
+
+
+_SECTIONS: dict[tuple[str, str], str] = {}
+_MOST_SECTIONS = 1000
 
 
 def read_config(job_dir: Path) -> PlainConfig:
@@ -85,6 +103,8 @@ class _PlainLoader(yaml.SafeLoader):
         return super().construct_scalar(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        if not isinstance(node, yaml.MappingNode):  # `!!map [a]`
+            raise yaml.YAMLError("it must not call a mapping what is none")
         keys: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":

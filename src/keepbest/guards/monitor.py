@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_KEY = "keepbest_monitor_guard"
+
 
 class MonitorGuard(Callback):
     """Ends the run when the objective's metric cannot serve: nobody logs it, or the training step does.
@@ -69,6 +71,15 @@ class MonitorGuard(Callback):
         """Look at what the end of the first epoch logged."""
         if self._has_trained and not self._is_settled and self.monitor in trainer.callback_metrics:
             self._object(trainer)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add what is known: a training that goes on within an epoch has no sanity check to learn it from."""
+        checkpoint[_KEY] = {"is_settled": self._is_settled, "has_trained": self._has_trained}
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Go on with it, where a fit does."""
+        if (known := checkpoint.get(_KEY)) and trainer.state.fn == "fit":
+            self._is_settled, self._has_trained = known["is_settled"], known["has_trained"]
 
     def _training_may_log_it(self, trainer: Trainer) -> bool:
         """Return whether to wait for the end of an epoch, where a module may log what it has added up while training.

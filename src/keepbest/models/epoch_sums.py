@@ -7,6 +7,7 @@ short last batch too much. Sums cost an addition per batch, and dividing them on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,6 +44,14 @@ class EpochSums:
         of_rank = {name: value.clone() for name, value in self._sums.items()}  # clones: reduce works in place
         of_rank["samples"] = next(iter(of_rank.values())).new_tensor(self._samples)
         return {name: reduce(value, reduce_op="sum") for name, value in of_rank.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums of this process so far."""
+        return {"samples": self._samples, "sums": dict(self._sums)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with what `state_dict` returned, on the device of its tensors."""
+        self._samples, self._sums = state["samples"], dict(state["sums"])
 
 
 def widest(tensor: Tensor) -> Tensor:

@@ -177,6 +177,14 @@ class Supervised(LightningModule, ABC):
         # it may weigh, and so round, the value by the size of the last batch.
         self.log_dict(logged, prog_bar=True, sync_dist=True, batch_size=1)
 
+    def epoch_state_dict(self) -> dict[str, Any]:
+        """Return the training epoch's sums so far, for a checkpoint in the middle of it."""
+        return self._epochs["train"].state_dict()
+
+    def load_epoch_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with them."""
+        self._epochs["train"].load_state_dict(state)
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Make the optimizer, and the scheduler if there is one."""
         optimizer = self._optimizer(self.parameters())

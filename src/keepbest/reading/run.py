@@ -10,24 +10,23 @@ The hashes lie beside what they were taken of: they tell that nothing was damage
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from keepbest.errors import ConfigError, DataError, IntegrityError, KeepbestError, RecordError
+from keepbest.errors import ConfigError, DataError, IntegrityError, RecordError
+from keepbest.reading.known_record import KnownRecord
 from keepbest.reading.run_files import (
     IF_TRUSTED,
     LARGEST_CONFIG,
-    LARGEST_RECORD,
     LARGEST_TABLE,
     require_file,
     require_modest_table,
 )
-from keepbest.records.locations import OUTPUTS, newest_run
+from keepbest.reading.telling import telling
+from keepbest.records.locations import OUTPUTS, newest_run, run_directory
 from keepbest.records.metrics_table import METRICS_FILE, read_metrics
-from keepbest.records.ownership import as_it_stands
-from keepbest.records.store import RUN_FILE, read_record
+from keepbest.records.store import RUN_FILE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 
     from keepbest.composition.allowance import Allowance
     from keepbest.composition.resolved import PlainConfig
-
-_LONGEST_MESSAGE = 1000
 
 
 def open_run(path: str | Path, *, trust: bool = False, modules: Sequence[str] = ()) -> Run:
@@ -52,11 +49,9 @@ def open_run(path: str | Path, *, trust: bool = False, modules: Sequence[str] = 
     Raises:
         RecordError: when there is no run, or its record cannot be read or leads out of the directory.
         IntegrityError: when its record is not as it was written.
-        ConfigError: for modules that are no list of names.
+        ConfigError: for what is no path, and for modules that are no list of names.
     """
-    place = Path(path).expanduser()
-    directory = place.parent if place.exists() and not place.is_dir() else place
-    return Run(directory.resolve(), trust=trust, modules=modules)
+    return Run(run_directory(path).resolve(), trust=trust, modules=modules)
 
 
 def latest_run(outputs: str | Path = OUTPUTS, *, trust: bool = False, modules: Sequence[str] = ()) -> Run:
@@ -76,34 +71,41 @@ def latest_run(outputs: str | Path = OUTPUTS, *, trust: bool = False, modules: S
 class Run:
     """A run, as it lies on disk. Nothing is read but the record until it is asked for.
 
+    The record of a run that is trained meanwhile is read again before a file is compared with it; `record` is then the
+    new one.
+
     Attributes:
         directory: where the run lies now.
-        record: `run.json` as plain data; its keys are those of `keepbest.records.run_record.RunRecord`. A run of this
-            machine that says `running` while no process holds it is `interrupted`.
+        record: `run.json` as plain data; its keys are those of `keepbest.records.run_record.RunRecord`. A run
+            that says `running` while no process holds it is `interrupted`.
     """
 
     def __init__(self, directory: Path, *, trust: bool = False, modules: Sequence[str] = ()) -> None:
         self.directory = directory
         self._trust, self._modules = trust, _checked_modules(modules)
-        self._file(RUN_FILE, LARGEST_RECORD)
-        self._record = as_it_stands(directory, read_record(directory, verify=not trust))
-        self.record: dict[str, Any] = self._record.as_dict()
+        self._known = KnownRecord(directory, trust=trust)
 
     def __repr__(self) -> str:
-        score = self._record.best_model_score
-        best = "no best model" if score is None else f"{self._record.objective.monitor} {score:.6g}"
-        text = f"<Run {self._record.id}: {self._record.status.value}, {best}>"
+        record = self._known.value
+        score = record.best_model_score
+        best = "no best model" if score is None else f"{record.objective.monitor} {score:.6g}"
+        text = f"<Run {record.id}: {record.status.value}, {best}>"
         return text if text.isprintable() else repr(text)  # a terminal obeys some characters
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """`run.json` as plain data, as it was last read."""
+        return self._known.data
 
     @functools.cached_property
     def config(self) -> PlainConfig:
         """The resolved config, as plain containers."""
-        from keepbest.checkpoints.hashing import require_sha256
+        return self._known.compared(self._read_config)
+
+    def _read_config(self) -> PlainConfig:
         from keepbest.composition.resolved import CONFIG_FILE, read_config
 
-        path = self._file(CONFIG_FILE, LARGEST_CONFIG)
-        if self._record.config_sha256 and not self._trust:  # null until the run has begun
-            require_sha256(path, self._record.config_sha256, "config")
+        self._compared_file(CONFIG_FILE, LARGEST_CONFIG, self._known.value.config_sha256, "config")
         config = read_config(self.directory)
         if "hydra" in config and not self._trust:
             raise RecordError(f"the config of a run must not hold Hydra's own settings, {self.directory} does.")
@@ -111,12 +113,25 @@ class Run:
 
     @functools.cached_property
     def metrics(self) -> pd.DataFrame:
-        """`metrics.csv`: a row per check and epoch, NaN where a row lacks a metric."""
+        """`metrics.csv`: a row per check and epoch, NaN where a row lacks a metric.
+
+        The table of a run that has its result is compared with the recorded hash. One that may still grow has none:
+        only its form is looked at.
+
+        Raises:
+            RecordError: when there is none, or it is no such table.
+            IntegrityError: when it is not the one that was recorded.
+        """
+        return self._known.compared(self._read_metrics)
+
+    def _read_metrics(self) -> pd.DataFrame:
         import pandas as pd
 
-        path = self._file(METRICS_FILE, LARGEST_TABLE)
+        record = self._known.value
+        path = self._compared_file(METRICS_FILE, LARGEST_TABLE, record.metrics_sha256, "table of metrics")
         if not path.is_file():
-            raise RecordError(f"{path} does not exist: the run ended before its first check.")
+            state = f"the run is {record.status.value}"
+            raise RecordError(f"the metrics of a run begin with its first check: {state}, and {path} does not exist.")
         if not self._trust:
             require_modest_table(path)
         return pd.DataFrame(read_metrics(path))
@@ -125,15 +140,20 @@ class Run:
     def best_model_path(self) -> Path:
         """The best checkpoint, absolute, after its content was compared with the recorded hash: each time anew.
 
-        After a crash it may still have its temporary name, see `keepbest.checkpoints.recovery`.
+        After a crash it may still have its temporary name, see `keepbest.checkpoints.recovery`. A training that goes
+        on replaces it; `load_model` reads what it has compared all the same.
 
         Raises:
             RecordError: when the run kept none, the record does not say enough of it, or the file is gone.
             IntegrityError: when it is not the file that was recorded.
         """
-        from keepbest.reading.recorded_checkpoint import recorded_checkpoint
+        with self._known.compared(self._open_best) as file:
+            return Path(file.name)
 
-        record = self._record
+    def _open_best(self) -> BinaryIO:
+        from keepbest.reading.recorded_checkpoint import open_recorded
+
+        record = self._known.value
         if record.best_model_path is None:
             raise RecordError(f"the run has no best model: it is {record.status.value}. See its {RUN_FILE}.")
         path = self._file(record.best_model_path)
@@ -142,7 +162,7 @@ class Run:
                 "a record must hold the size and the hash of the best checkpoint, best_bytes or best_sha256 is null. "
                 f"{IF_TRUSTED}"
             )
-        return recorded_checkpoint(path, record.best_sha256, record.best_bytes)
+        return open_recorded(path, record.best_sha256, record.best_bytes)
 
     def load_model(self, device: str = "cpu") -> LightningModule:
         """Return the LightningModule with the best weights, in eval mode.
@@ -156,23 +176,26 @@ class Run:
         Raises:
             IntegrityError: when the checkpoint is not the one that was recorded, holds more than weights, or others
                 than the model's.
-            ConfigError: when the model's class is not allowed, or cannot be found or made.
+            ConfigError: when the model's class is not allowed, or cannot be found or made, or the device is none.
         """
         from lightning.pytorch import LightningModule
 
         from keepbest.composition.build import build_model
         from keepbest.composition.screening import screen
+        from keepbest.reading.saved_model import completed, require_data
 
-        checkpoint = self._read_best()
-        node = _completed(self._node("model"), checkpoint.get("hyper_parameters"))
+        checkpoint = self._known.compared(self._read_best)
+        node = completed(self._node("model"), checkpoint.get("hyper_parameters"))
         screen(node, "model", LightningModule, self._allowance)
-        with _told(ConfigError, "the run's config must describe a model that can be made"):
+        with telling(ConfigError, "the run's config must describe a model that can be made"):
             model = build_model(node)
             model.configure_model()
-        with _told(IntegrityError, "the best checkpoint must hold the weights of the run's model"):
+        with telling(IntegrityError, "the best checkpoint must hold the weights of the run's model"):
             model.on_load_checkpoint(checkpoint)
             model.load_state_dict(checkpoint["state_dict"], assign=True)  # keeps the precision that was trained in
-        return model.to(device).eval()
+        require_data(model)
+        with telling(ConfigError, f"device must be one of this machine with room for the model, got {device!r}"):
+            return model.to(device).eval()
 
     def datamodule(self) -> LightningDataModule:
         """Return the LightningDataModule of the run's config, set up for fitting and testing.
@@ -190,7 +213,7 @@ class Run:
 
         node = self._node("data")
         screen(node, "data", LightningDataModule, self._allowance)
-        with _told(DataError, "the run's data must be there, as they were when it was trained"):
+        with telling(DataError, "the run's data must be there, as they were when it was trained"):
             datamodule = build_datamodule(node)
             datamodule.prepare_data()
             datamodule.setup("fit")
@@ -200,14 +223,22 @@ class Run:
     def _file(self, name: str, largest: int | None = None) -> Path:
         return (self.directory / name).resolve() if self._trust else require_file(self.directory, name, largest)
 
+    def _compared_file(self, name: str, largest: int, sha256: str | None, noun: str) -> Path:
+        """Return the path of a file that has the recorded hash, where there is one."""
+        from keepbest.checkpoints.hashing import require_sha256
+
+        path = self._file(name, largest)
+        if sha256 and not self._trust:
+            require_sha256(path, sha256, noun)
+        return path
+
     def _read_best(self) -> dict[str, Any]:
-        from keepbest.checkpoints.loading import read_checkpoint
+        from keepbest.checkpoints.loading import read_opened
         from keepbest.reading.archive import require_stored
 
-        path = self.best_model_path
-        require_stored(path)
-        with _told(IntegrityError, "the best checkpoint must be one of Lightning's"):
-            return dict(read_checkpoint(path, sha256=None))
+        with self._open_best() as file:
+            require_stored(file)
+            return read_opened(file)
 
     def _node(self, section: str) -> dict[str, Any]:
         node = self.config.get(section)
@@ -230,21 +261,3 @@ def _checked_modules(modules: Sequence[str]) -> tuple[str, ...]:
             "modules must be a list of names", received=modules, remedy='Write it as modules=["my_module"]'
         )
     return tuple(modules)
-
-
-def _completed(node: dict[str, Any], learnt: object) -> dict[str, Any]:
-    """Return the model's config with what training has learnt from the data in place of null."""
-    if not isinstance(learnt, dict):
-        return node
-    return {name: dict.get(learnt, name) if value is None else value for name, value in node.items()}
-
-
-@contextmanager
-def _told(kind: type[KeepbestError], rule: str) -> Iterator[None]:
-    """Turn whatever goes wrong into an error that says where; what keepbest words itself stays as it is."""
-    try:
-        yield
-    except KeepbestError:
-        raise
-    except Exception as error:
-        raise kind(f"{rule}, {type(error).__name__}: {str(error)[:_LONGEST_MESSAGE]}") from error

@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-from keepbest.errors import RecordError
+from keepbest.errors import ConfigError, RecordError
 from keepbest.records.store import RUN_FILE
 
 OUTPUTS, RUNS, LATEST = "outputs", "runs", "latest"
@@ -33,6 +33,25 @@ def point_latest(run_dir: Path) -> None:
         fresh.replace(outputs / LATEST)
     except OSError:
         fresh.unlink(missing_ok=True)
+
+
+def run_directory(path: str | Path) -> Path:
+    """Return the directory of a run.
+
+    Args:
+        path: the directory, or any file right inside it.
+
+    Raises:
+        ConfigError: for what cannot be a path.
+    """
+    try:
+        place = Path(path).expanduser()
+        directory = place.parent if place.exists() and not place.is_dir() else place
+        directory.resolve()  # finds the zero byte that the other two pass over
+    except (OSError, RuntimeError, ValueError) as error:  # too long, or of a user that is not there
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"a run must be given by a path: {reason}", received=str(path)) from None
+    return directory
 
 
 def newest_run(outputs: Path) -> Path:

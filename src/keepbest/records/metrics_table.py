@@ -12,6 +12,7 @@ from keepbest.records.atomic import write_text
 
 METRICS_FILE = "metrics.csv"
 _COUNTERS = {"epoch": 0, "step": 0}
+_LONGEST_SHOWN = 200  # characters of a row in a message
 Row = dict[str, float]
 
 
@@ -44,11 +45,14 @@ class MetricsTable:
                 file.write(self._text([row], header=False))
 
     def restore(self, rows: Iterable[Row]) -> None:
-        """Let the file hold these rows, whatever it holds."""
+        """Let the file hold these rows, whatever it holds; without any there is no file."""
         self.rows, self._columns = list(rows), []
         for row in self.rows:
             self._add_columns(row)
-        write_text(self.path, self._text(self.rows, header=True))
+        if self.rows:
+            write_text(self.path, self._text(self.rows, header=True))
+        else:
+            self.path.unlink(missing_ok=True)
 
     def _add_columns(self, row: Row) -> bool:
         new = [name for name in row if name not in self._columns]
@@ -70,15 +74,39 @@ def read_metrics(path: Path) -> dict[str, list[float]]:
     Every float is the one that was written, bit for bit.
 
     Raises:
-        RecordError: when the file cannot be read as such a table.
+        RecordError: when the file cannot be read as such a table: one with a row that is cut off, too.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, strict=True)
-            rows = list(reader)
-        return {name: [_number(name, row[name]) for row in rows] for name in reader.fieldnames or ()}
-    except (OSError, ValueError, TypeError, csv.Error) as error:
+            text = file.read()
+        names, *rows = csv.reader(io.StringIO(text, newline=""), strict=True) if text else ([],)
+        _require_form(text, names, rows)
+        columns = zip(*rows, strict=True)
+        return {name: [_number(name, cell) for cell in cells] for name, cells in zip(names, columns, strict=True)}
+    except (OSError, ValueError, csv.Error) as error:
         raise RecordError(f"{path} cannot be read as a table of metrics: {error}") from error
+
+
+def _require_form(text: str, names: list[str], rows: list[list[str]]) -> None:
+    """Refuse what `MetricsTable` never writes.
+
+    Raises:
+        ValueError: saying what.
+    """
+    if not rows:
+        raise ValueError("it must hold a row of names and at least one of numbers, and holds none of numbers")
+    if names[:2] != list(_COUNTERS) or len(set(names)) != len(names):
+        raise ValueError(f"its columns must be epoch, step and metrics of different names, got {_shown(names)}")
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(names):
+            raise ValueError(f"each row must have {len(names)} cells, row {number} has {len(row)}: {_shown(row)}")
+    if not text.endswith("\n"):
+        raise ValueError(f"its last row is cut off: {_shown(rows[-1])}")
+
+
+def _shown(cells: list[str]) -> str:
+    text = repr(cells)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def _number(name: str, text: str) -> float:

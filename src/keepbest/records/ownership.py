@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,8 @@ from keepbest.records.store import read_record
 
 LOCK_FILE = ".lock"
 
+_PATIENCE_SECONDS = 0.5  # a reader that looks whether somebody holds the lock holds it for that moment itself
+
 
 @contextmanager
 def owned(run_dir: Path) -> Iterator[None]:
@@ -28,7 +29,7 @@ def owned(run_dir: Path) -> Iterator[None]:
     Raises:
         OwnedError: when another process holds it.
     """
-    lock = FileLock(run_dir / LOCK_FILE, timeout=0)
+    lock = FileLock(run_dir / LOCK_FILE, timeout=_PATIENCE_SECONDS)
     try:
         lock.acquire()
     except Timeout:
@@ -42,18 +43,19 @@ def owned(run_dir: Path) -> Iterator[None]:
 def as_it_stands(run_dir: Path, record: RunRecord) -> RunRecord:
     """Return a record whose run nobody owns any more as interrupted, instead of running.
 
-    Nothing is written: the run may be somebody else's, or on a disk that only reads. A run of another machine is taken
-    at its word.
+    The lock decides, not the recorded process number, which another process may have by now, nor the host: on a shared
+    file system locks reach the other machines, and in a copy nobody trains. Where they do not reach them (some mounts
+    keep locks to themselves), a run that trains on another machine shows as interrupted.
+
+    Nothing is written: the run may be somebody else's, or on a disk that only reads.
     """
-    if record.status is not RunStatus.RUNNING or record.environment.host != socket.gethostname():
-        return record
-    if _is_locked(run_dir / LOCK_FILE):
+    if record.status is not RunStatus.RUNNING or _is_locked(run_dir / LOCK_FILE):
         return record
     return dataclasses.replace(record, status=RunStatus.INTERRUPTED)
 
 
 def _is_locked(path: Path) -> bool:
-    """Return whether a process of this machine holds the lock, without touching the file."""
+    """Return whether a process holds the lock, without touching the file."""
     try:
         import fcntl
 

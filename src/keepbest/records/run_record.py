@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,8 +9,10 @@ from enum import Enum
 from typing import Any, Literal
 
 from keepbest.errors import RecordError
+from keepbest.records.plain_data import build, plain
 
 SCHEMA_VERSION = 1
+_ADDED_LATER = {"may_be_missing": True}  # a field that records of the same schema lack when they are older
 
 
 class RunStatus(str, Enum):
@@ -46,12 +45,18 @@ class Failure:
 
 @dataclass(frozen=True)
 class LastCheckpoint:
-    """The state at the end of the last whole epoch, from which the training can be resumed."""
+    """The state from which the training can be resumed: after `step` optimizer steps, in or at the end of `epoch`.
+
+    `ended_early` says that it is the end of an epoch that a stop has cut short, and not the moment of the stop: a
+    training that goes on from there is not one that was never stopped. Null in records of before these were kept.
+    """
 
     path: str
     sha256: str
     bytes: int
     epoch: int
+    step: int | None = field(default=None, metadata=_ADDED_LATER)
+    ended_early: bool | None = field(default=None, metadata=_ADDED_LATER)
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,9 @@ class Timing:
 class RunRecord:
     """All that is known about a run. None means that it did not happen.
 
+    `config_sha256` is the hash of `config.yaml`; `metrics_sha256` that of `metrics.csv`, which grows while a run goes
+    on: it is null until the run has its result.
+
     Paths are relative to the run directory, so that a moved or copied run still opens.
     """
 
@@ -146,12 +154,13 @@ class RunRecord:
     test: dict[str, float] | None = None
     trajectory: TrajectoryReference | None = None
     timing: Timing = field(default_factory=Timing)
+    metrics_sha256: str | None = field(default=None, metadata=_ADDED_LATER)
     schema_version: int = SCHEMA_VERSION
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data in the order of the schema; numbers that JSON lacks become "nan", "inf" and "-inf"."""
         data = {key: getattr(self, key) for key in _KEY_ORDER}
-        return typing.cast("dict[str, Any]", _plain(data))
+        return typing.cast("dict[str, Any]", plain(data))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunRecord:
@@ -166,76 +175,11 @@ class RunRecord:
                 f"schema_version must be {SCHEMA_VERSION}, got {version!r}. "
                 "Open the run with the version of keepbest that wrote it."
             )
-        return typing.cast("RunRecord", _build(cls, data, "record"))
+        return typing.cast("RunRecord", build(cls, data, "record"))
 
 
 _KEY_ORDER = (
-    "schema_version", "id", "status", "error", "objective", "seed", "config_sha256",
+    "schema_version", "id", "status", "error", "objective", "seed", "config_sha256", "metrics_sha256",
     "best_model_path", "best_model_score", "best_epoch", "best_step", "best_sha256", "best_bytes",
     "last", "verified", "stopping", "policy_best", "test", "trajectory", "environment", "timing",
 )  # fmt: skip
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return {item.name: _plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
-
-
-def _build(kind: Any, value: Any, where: str) -> Any:
-    """Turn plain data into `kind`: a dataclass, an enum, a union with None, a container or a scalar."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if kind is Any:
-        return value
-    if origin in (types.UnionType, typing.Union):
-        return None if value is None else _build(next(a for a in arguments if a is not type(None)), value, where)
-    if dataclasses.is_dataclass(kind):
-        return _build_dataclass(kind, value, where)
-    if origin is Literal:
-        return _expect(value in arguments, value, where, f"one of {', '.join(map(repr, arguments))}")
-    if origin is dict:
-        _expect(isinstance(value, dict), value, where, "a mapping")
-        return {key: _build(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
-    if origin is list:
-        _expect(isinstance(value, list), value, where, "a list")
-        return [_build(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(value)]
-    if issubclass(kind, Enum):
-        choices = [item.value for item in kind]
-        return kind(_expect(value in choices, value, where, f"one of {', '.join(choices)}"))
-    return _build_scalar(kind, value, where)
-
-
-def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
-    _expect(isinstance(value, Mapping), value, where, "a mapping")
-    hints = typing.get_type_hints(kind)
-    missing = [item.name for item in dataclasses.fields(kind) if item.name not in value]
-    if missing:
-        raise RecordError(f"{where} must hold every key of the schema, missing: {', '.join(missing)}.")
-    return kind(**{name: _build(hint, value[name], f"{where}.{name}") for name, hint in hints.items()})
-
-
-def _build_scalar(kind: type, value: Any, where: str) -> Any:
-    if kind is float:
-        if value in ("nan", "inf", "-inf"):
-            return float(value)
-        _expect(isinstance(value, (int, float)) and not isinstance(value, bool), value, where, "a number")
-        try:
-            return float(value)
-        except OverflowError:
-            raise RecordError(f"{where} must be a number that a float can hold, got a far larger one.") from None
-    fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-    return _expect(fits, value, where, f"of type {kind.__name__}")
-
-
-def _expect(holds: bool, value: Any, where: str, what: str) -> Any:
-    if not holds:
-        raise RecordError(f"{where} must be {what}, got {value!r}.")
-    return value

@@ -1,23 +1,31 @@
-"""Where a run's record lives, and how it is read and written."""
+"""Where the records of runs and sweeps live, and how they are read and written."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from keepbest.errors import IntegrityError, RecordError
 from keepbest.records.atomic import create_text, write_text
 from keepbest.records.run_record import RunRecord
+from keepbest.records.sweep_record import SweepRecord
 
 RUN_FILE = "run.json"
+SWEEP_FILE = "sweep.json"
 CHECKSUM = "checksum"
 """The last key of the file: the sha256 of the file as it would be without it."""
 
 _DEEPEST = 32
 _LONGEST_MESSAGE = 500
+_REMEDY = (
+    "Take it from a backup. If it is your own edit, keepbest.open_run(..., trust=True) reads it; no training goes on "
+    "from it."
+)
 _SEALED_END = re.compile(rb',\n  "' + CHECKSUM.encode() + rb'": "([0-9a-f]{64})"\n}\n')
 _PLAIN_END = b"\n}\n"
 _SEALED_LENGTH = len(f',\n  "{CHECKSUM}": "{64 * "0"}"') + len(_PLAIN_END)
@@ -44,6 +52,23 @@ def sealed(data: dict[str, Any]) -> str:
     return text.removesuffix(_PLAIN_END.decode()) + f',\n  "{CHECKSUM}": "{checksum}"' + _PLAIN_END.decode()
 
 
+def write_sweep(sweep_dir: Path, record: SweepRecord) -> None:
+    """Write `sweep.json`, atomically."""
+    write_text(sweep_dir / SWEEP_FILE, sealed(record.as_dict()))
+
+
+def read_sweep(sweep_dir: Path) -> SweepRecord:
+    """Read `sweep.json`.
+
+    Raises:
+        RecordError: when the directory has none, or holds something else.
+        IntegrityError: when it is not the file that was written.
+    """
+    data = _read(sweep_dir, SWEEP_FILE, "sweep", verify=True)
+    with _short_messages(sweep_dir / SWEEP_FILE):
+        return SweepRecord.from_dict(data)
+
+
 def read_record(run_dir: Path, *, verify: bool = True) -> RunRecord:
     """Read `run.json`.
 
@@ -55,16 +80,37 @@ def read_record(run_dir: Path, *, verify: bool = True) -> RunRecord:
         RecordError: when the directory has none, or holds something else.
         IntegrityError: when it is not the file that was written.
     """
-    path = run_dir / RUN_FILE
+    data = _read(run_dir, RUN_FILE, "run", verify=verify)
+    with _short_messages(run_dir / RUN_FILE):
+        return RunRecord.from_dict(data)
+
+
+@contextmanager
+def _short_messages(path: Path) -> Iterator[None]:
+    """Cut the message of an error that quotes what it did not understand."""
+    try:
+        yield
+    except RecordError as error:
+        if len(str(error)) <= _LONGEST_MESSAGE:
+            raise
+        raise RecordError(f"{path} is far from the schema: {str(error)[:_LONGEST_MESSAGE]}...") from None
+
+
+def _read(directory: Path, name: str, noun: str, *, verify: bool) -> dict[str, Any]:
+    path = directory / name
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise RecordError(f"a run directory must hold {RUN_FILE}, {str(run_dir)!r} does not.") from None
+        raise RecordError(f"a {noun} directory must hold {name}, {str(directory)!r} does not.") from None
     except OSError as error:
         raise RecordError(f"{path} cannot be read as JSON: {error}") from error
     if verify:
         _require_checksum(path, content)
     return _parse(path, content)
+
+
+def _remedy_for(path: Path) -> str:
+    return _REMEDY if path.name == RUN_FILE else "Take it from a backup."
 
 
 def _require_checksum(path: Path, content: bytes) -> None:
@@ -73,19 +119,18 @@ def _require_checksum(path: Path, content: bytes) -> None:
     if end is None:
         raise RecordError(
             f"a record must end with its {CHECKSUM}, {path} does not: it was cut off, edited by hand or written by "
-            "something else. Take it from a backup; if it is your own edit, open the run with trust=True."
+            f"something else. {_remedy_for(path)}"
         )
     recorded = end[1].decode()
     found = hashlib.sha256(content[:-_SEALED_LENGTH] + _PLAIN_END).hexdigest()
     if found != recorded:
         raise IntegrityError(
             f"a record must have the {CHECKSUM} it was written with: {path} was written with {recorded}, has {found}. "
-            "It was changed or damaged after the run; take it from a backup. If it is your own edit, open the run "
-            "with trust=True."
+            f"It was changed or damaged after it was written. {_remedy_for(path)}"
         )
 
 
-def _parse(path: Path, content: bytes) -> RunRecord:
+def _parse(path: Path, content: bytes) -> dict[str, Any]:
     try:
         data = json.loads(content.decode())
         _require_shallow(data)
@@ -93,12 +138,7 @@ def _parse(path: Path, content: bytes) -> RunRecord:
         raise RecordError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(data, dict):
         raise RecordError(f"{path} must hold a mapping, got {type(data).__name__}.")
-    try:
-        return RunRecord.from_dict(data)
-    except RecordError as error:
-        if len(str(error)) <= _LONGEST_MESSAGE:
-            raise
-        raise RecordError(f"{path} is far from the schema: {str(error)[:_LONGEST_MESSAGE]}...") from None
+    return data
 
 
 def _require_shallow(data: Any) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from keepbest.errors import printable
 from keepbest.reading.opening import opening_line
 from keepbest.records.run_record import RunRecord, RunStatus
 
@@ -28,7 +29,7 @@ def show_result(run_dir: Path, record: RunRecord, console: Console | None = None
     output = _console(console)
     output.print()
     status = Text(record.status.value, style=_STYLE.get(record.status, "bold yellow"))
-    for name, value in [("status", status), *((name, Text(text)) for name, text in _rows(run_dir, record))]:
+    for name, value in [("status", status), *((name, Text(printable(text))) for name, text in _rows(run_dir, record))]:
         # never wrapped: the last lines are there to be copied
         output.print(Text.assemble((f"{name:<12}", "dim"), value), soft_wrap=True)
 

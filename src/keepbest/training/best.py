@@ -47,13 +47,22 @@ def find_best(session: Session) -> Best | None:
     if optimum is None or not math.isfinite(optimum.value):
         return None
     score = None if keeper.best_model_score is None else float(keeper.best_model_score)
-    if score != optimum.value or not keeper.best_model_path:
+    require_kept(optimum, score if keeper.best_model_path else None, session.objective.monitor)
+    return Best(optimum, Path(keeper.best_model_path))
+
+
+def require_kept(optimum: Check, score: float | None, monitor: str) -> None:
+    """Refuse a checkpoint that was kept for another score than the best one.
+
+    Raises:
+        KeepbestError: when it was.
+    """
+    if score != optimum.value:
         raise KeepbestError(
-            f"the checkpoint callback must keep the best check, {session.objective.monitor} {optimum.value!r} of epoch "
+            f"the checkpoint callback must keep the best check, {monitor} {optimum.value!r} of epoch "
             f"{optimum.epoch}, it kept {'nothing' if score is None else repr(score)}. Let it look at every check: "
             "save_top_k=1, every_n_epochs=1; under several processes log with sync_dist=True."
         )
-    return Best(optimum, Path(keeper.best_model_path))
 
 
 def _restored_from_memory(session: Session) -> Best | None:

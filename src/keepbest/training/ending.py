@@ -11,10 +11,12 @@ from keepbest.records.run_record import PolicyBest, RunStatus, Stopping
 from keepbest.stopping.reasons import StopReason
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lightning.pytorch import Callback, Trainer
     from lightning.pytorch.callbacks import EarlyStopping as LightningEarlyStopping
 
-    from keepbest.callbacks.history import History
+    from keepbest.callbacks.history import Check
     from keepbest.stopping.policy import PolicyState
     from keepbest.training.session import Session
 
@@ -53,23 +55,30 @@ def describe_stop(session: Session) -> Stopping:
 
 def describe_policy_best(session: Session) -> PolicyBest | None:
     """Return the last value that the policy accepted, if there is a policy and it accepted one."""
-    state = watched(session)
+    return policy_best_of(watched(session))
+
+
+def policy_best_of(state: PolicyState | None) -> PolicyBest | None:
+    """Return the last value that a policy accepted, None without one."""
     if state is None or state.best is None or state.best_epoch is None:
         return None
     return PolicyBest(epoch=state.best_epoch, score=state.best)
 
 
-def status_of(history: History, stopping: Stopping | None) -> RunStatus:
+def status_of(checks: Sequence[Check], stopping: Stopping | None) -> RunStatus:
     """Return `diverged` when the metric ended on a non-finite value or beyond the divergence threshold."""
-    non_finite = bool(history.checks) and not math.isfinite(history.checks[-1].value)
+    non_finite = bool(checks) and not math.isfinite(checks[-1].value)
     beyond = stopping is not None and stopping.reason == StopReason.DIVERGED.value
     return RunStatus.DIVERGED if non_finite or beyond else RunStatus.COMPLETED
 
 
 def _reason(trainer: Trainer, early_stopping: LightningEarlyStopping | None) -> StopReason | None:
     by_policy = FROM_LIGHTNING.get(early_stopping.stopping_reason) if early_stopping else None
-    if by_policy and trainer.should_stop:
-        return by_policy
+    return by_policy if by_policy and trainer.should_stop else limit_reached(trainer)
+
+
+def limit_reached(trainer: Trainer) -> StopReason | None:
+    """Return what else than a policy ended a training; None while it goes on."""
     if trainer.max_epochs not in (None, -1) and trainer.current_epoch >= (trainer.max_epochs or 0):
         return StopReason.MAX_EPOCHS
     if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:

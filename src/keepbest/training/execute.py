@@ -3,30 +3,49 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from keepbest.composition.checks import check
-from keepbest.composition.resolved import read_config
 from keepbest.errors import KeepbestError, MonitorError
 from keepbest.records.ownership import owned
 from keepbest.records.run_record import RunRecord
-from keepbest.training.interruption import Termination, as_interruption, ended_by_sigterm
+from keepbest.training.early_end import interruptions_recorded
+from keepbest.training.interruption import Interruption, as_interruption, ended_by_signals, signals_held
+from keepbest.training.job import read_job_config
 from keepbest.training.job_log import job_log
-from keepbest.training.running_record import RunningRecord
+from keepbest.training.running_record import FINISHED, RunningRecord
 
 if TYPE_CHECKING:
+    from lightning.pytorch import Callback
+
+    from keepbest.composition.resolved import PlainConfig
     from keepbest.training.session import Session
 
 log = logging.getLogger(__name__)
 
 
-def execute(job_dir: Path) -> RunRecord:
+class Story(Protocol):
+    """What a job does with its session. There is one for a job of its own, and one for a training that jobs share."""
+
+    def callbacks(self, config: PlainConfig, record: RunningRecord) -> Sequence[Callback]:
+        """Return callbacks beside those of the config."""
+
+    def tell(self, session: Session, record: RunningRecord, resume_from: Path | None) -> None:
+        """Train, from a checkpoint or from the beginning, and finish the record."""
+
+
+def execute(job_dir: Path, story: Story | None = None) -> RunRecord:
     """Run the job of a directory that holds `config.yaml` and `run.json`, and leave a finished record.
 
     A job that was interrupted, or failed, goes on from its last checkpoint; without one it starts over. Needs no Hydra
     app around it. Under DDP every rank calls this, and the first one writes.
+
+    Args:
+        job_dir: the directory.
+        story: what to do there; None for a job of its own.
 
     Returns:
         The record as written, `completed` or `diverged`.
@@ -36,23 +55,32 @@ def execute(job_dir: Path) -> RunRecord:
         RecordError: when the job has a result already; its record stays as it is.
         Exception: whatever ended the job early, once the record says `failed` or `interrupted`.
     """
-    writes = _is_first_rank()
-    with owned(job_dir) if writes else nullcontext():
-        record = RunningRecord(job_dir, writes=writes)
-        record.require_unfinished()
-        with job_log(job_dir, speaks=writes), ended_by_sigterm() as termination:
-            try:
-                record.start()
-                _run(job_dir, record, termination)
-            except BaseException as error:
-                interruption = as_interruption(error)
-                ending = interruption or _named(error)
-                log.exception("the job ended early")
-                record.fail(ending)
-                if ending is error:
-                    raise
-                raise ending from error
+    job_dir = job_dir.resolve()  # Lightning resolves the places of checkpoints, and the record must relate them to this
+    with ended_by_signals() as interruption, interruptions_recorded(job_dir):
+        writes = _is_first_rank()
+        with owned(job_dir) if writes else nullcontext():
+            record = RunningRecord(job_dir, writes=writes)
+            record.require_unfinished()
+            with job_log(job_dir, speaks=writes):
+                _execute(job_dir, record, interruption, story or OwnStory(job_dir))
     return record.value
+
+
+def _execute(job_dir: Path, record: RunningRecord, interruption: Interruption, story: Story) -> None:
+    """Run the job, and write how it ended."""
+    try:
+        record.start()
+        _run(job_dir, record, interruption, story)
+    except BaseException as error:
+        interruption.end()
+        if record.value.status in FINISHED:  # a signal that came once the result was written
+            raise
+        ending = as_interruption(error) or _named(error)
+        log.exception("the job ended early")
+        record.fail(ending)
+        if ending is error:
+            raise
+        raise ending from error
 
 
 def _named(error: BaseException) -> BaseException:
@@ -70,37 +98,79 @@ def _is_first_rank() -> bool:
     return bool(rank_zero.rank_zero_only.rank == 0)  # type: ignore[attr-defined]  # Lightning sets it on the function
 
 
-def _run(job_dir: Path, record: RunningRecord, termination: Termination) -> None:
-    from keepbest.training.best import find_best, forget_best, note_best, note_best_so_far, restore_and_verify
-    from keepbest.training.ending import status_of
+def _run(job_dir: Path, record: RunningRecord, interruption: Interruption, story: Story) -> None:
     from keepbest.training.kept_files import KeptFiles
+    from keepbest.training.logged_rows import keep_logged_rows
+    from keepbest.training.other_ranks import end_other_ranks, lost_rank
     from keepbest.training.resume_point import find_resume_point
     from keepbest.training.session import prepare
+    from keepbest.training.trainer_signals import signals_taken_from
 
-    config = read_config(job_dir)
+    config = read_job_config(job_dir, record.value)
     check(config)
     kept_files = KeptFiles(record, job_dir)
     resume_from = find_resume_point(job_dir, record.value, kept_files.recorded(), settles=record.writes)
-    session = prepare(config, job_dir, kept_files, writes=record.writes)
-    termination.trainer = session.trainer
+    if resume_from is None and record.was_begun:
+        log.info("an earlier attempt has left no checkpoint to go on from: the training starts over")
+    session = prepare(
+        config,
+        job_dir,
+        kept_files,
+        writes=record.writes,
+        resumes=resume_from is not None,
+        also=story.callbacks(config, record),
+    )
+    keep_logged_rows(session.trainer, goes_on=resume_from is not None and record.writes)
     try:
-        _fit(session, record, resume_from)
-    except BaseException:
-        note_best_so_far(session, record, job_dir)
+        with signals_taken_from(session.trainer, interruption):
+            story.tell(session, record, resume_from)
+    except BaseException as error:
+        if as_interruption(error):
+            end_other_ranks(session.trainer)
+        elif lost := lost_rank(session.trainer, error):
+            raise lost from error
         raise
-    best = find_best(session)
-    if best:
-        note_best(best, session, record, job_dir)
-        restore_and_verify(best, session, record)
-    else:
-        forget_best(record)
-    _test(session, record)
-    if record.writes:
-        _draw(session, record, job_dir)
-    record.finish(status_of(session.history, record.value.stopping))
 
 
-def _fit(session: Session, record: RunningRecord, resume_from: Path | None) -> None:
+class OwnStory:
+    """A job of its own: fit, restore the best weights, verify them, test, draw, record.
+
+    Args:
+        job_dir: its directory.
+    """
+
+    def __init__(self, job_dir: Path) -> None:
+        self._job_dir = job_dir
+
+    def callbacks(self, config: PlainConfig, record: RunningRecord) -> Sequence[Callback]:
+        """Return none."""
+        return ()
+
+    def tell(self, session: Session, record: RunningRecord, resume_from: Path | None) -> None:
+        """Train and test, and write the result."""
+        from keepbest.training.best import find_best, forget_best, note_best, note_best_so_far, restore_and_verify
+        from keepbest.training.ending import status_of
+
+        try:
+            fit(session, record, resume_from)
+        except BaseException:
+            note_best_so_far(session, record, self._job_dir)
+            raise
+        best = find_best(session)
+        if best:
+            note_best(best, session, record, self._job_dir)
+            restore_and_verify(best, session, record)
+        else:
+            forget_best(record)
+        test(session, record)
+        if record.writes:
+            _draw(session, record, self._job_dir)
+        with signals_held():
+            record.finish(status_of(session.history.checks, record.value.stopping))
+
+
+def fit(session: Session, record: RunningRecord, resume_from: Path | None) -> None:
+    """Train, from a checkpoint or from the beginning, and note how that ended."""
     from keepbest.guards.batches import require_checks, require_training, telling_empty_data
     from keepbest.training.ending import describe_policy_best, describe_stop
 
@@ -118,7 +188,7 @@ def _fit(session: Session, record: RunningRecord, resume_from: Path | None) -> N
     record.note(stopping=describe_stop(session), policy_best=describe_policy_best(session))
 
 
-def _test(session: Session, record: RunningRecord) -> None:
+def test(session: Session, record: RunningRecord) -> None:
     """Evaluate the weights that the model holds now on the test data, where there are both a step and a loader."""
     from lightning.pytorch.utilities.model_helpers import is_overridden
 

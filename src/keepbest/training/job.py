@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
+from keepbest.checkpoints.hashing import require_sha256
 from keepbest.composition.checks import check
-from keepbest.composition.resolved import CONFIG_FILE, PlainConfig, read_config, write_config
+from keepbest.composition.resolved import CONFIG_FILE, PlainConfig, config_text, read_config, write_config
 from keepbest.composition.schema import objective_of
 from keepbest.errors import ConfigError
 from keepbest.records.run_record import RunRecord, RunStatus
 from keepbest.records.store import create_record, read_record
 from keepbest.training.environment import describe_environment
+from keepbest.training.interruption import signals_held
 from keepbest.training.running_record import FINISHED
 
 
@@ -31,24 +34,44 @@ def create_job(job_dir: Path, job_id: str, config: PlainConfig) -> bool:
         objective=objective_of(config),
         seed=config.get("seed"),
         environment=describe_environment(),
+        config_sha256=sha256_of_config(config),
     )
     job_dir.mkdir(parents=True, exist_ok=True)
     try:
-        create_record(job_dir, record)
+        with signals_held():
+            create_record(job_dir, record)
+            write_config(job_dir, config)
     except FileExistsError:
         _require_same_unfinished(job_dir, config)
         return False
-    write_config(job_dir, config)
     return True
+
+
+def read_job_config(job_dir: Path, record: RunRecord) -> PlainConfig:
+    """Read a job's config.
+
+    Raises:
+        IntegrityError: when it is not the one that the record was written with.
+        RecordError: when there is none, or something else.
+    """
+    if record.config_sha256 and (job_dir / CONFIG_FILE).exists():
+        require_sha256(job_dir / CONFIG_FILE, record.config_sha256, "config")
+    return read_config(job_dir)
+
+
+def sha256_of_config(config: PlainConfig) -> str:
+    """Return the hash of `config.yaml` as it is written."""
+    return hashlib.sha256(config_text(config).encode()).hexdigest()
 
 
 def _require_same_unfinished(job_dir: Path, config: PlainConfig) -> None:
     rule = "a directory holds one run, and there is one in it"
-    if read_record(job_dir).status in FINISHED:
+    record = read_record(job_dir)
+    if record.status in FINISHED:
         raise ConfigError(rule, received=str(job_dir), remedy="Choose another with hydra.run.dir=...")
     if not (job_dir / CONFIG_FILE).exists():  # it died before it was written
         write_config(job_dir, config)
-    if read_config(job_dir) != config:
+    if read_job_config(job_dir, record) != config:
         raise ConfigError(
             f"{rule}, unfinished, with another config",
             received=str(job_dir),

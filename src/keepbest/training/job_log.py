@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -35,7 +36,9 @@ def job_log(job_dir: Path, *, speaks: bool) -> Iterator[None]:
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     file.setLevel(logging.INFO if speaks else logging.ERROR)
     terminal = _Terminal()
-    terminal.addFilter(lambda record: speaks and _is_for_people(record))
+    terminal.addFilter(
+        lambda record: speaks and _is_for_people(record) and not _is_file(sys.stdout, job_dir / LOG_FILE)
+    )
     level = root.level
     root.setLevel(logging.INFO)
     for handler in (file, terminal):
@@ -65,6 +68,14 @@ def _lightning_propagates() -> Iterator[None]:
     finally:
         for logger, handlers, propagate in before:
             logger.handlers, logger.propagate = handlers, propagate
+
+
+def _is_file(stream: TextIO, path: Path) -> bool:
+    """Return whether a stream writes to a file: a sweep sends the output of its trainings to their logs."""
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), path.stat())
+    except (OSError, ValueError):  # a stream that is no file, or closed; no such file yet
+        return False
 
 
 if TYPE_CHECKING:

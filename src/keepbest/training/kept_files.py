@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keepbest.callbacks.batch_boundaries import ended_early
 from keepbest.records.run_record import LastCheckpoint
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class KeptFiles:
                 "best_epoch": trainer.current_epoch, "best_step": trainer.global_step,
             }  # fmt: skip
         elif any(str(path) == getattr(saver, "last_model_path", None) for saver in trainer.checkpoint_callbacks):
-            self._noted = {"last": LastCheckpoint(name, "", 0, trainer.current_epoch)}
+            early = ended_early(trainer)
+            self._noted = {"last": LastCheckpoint(name, "", 0, trainer.current_epoch, trainer.global_step, early)}
 
     def __call__(self, path: Path, sha256: str, size: int) -> None:
         """Write a checkpoint that is about to get its name; the training may have gone on since `begin`."""

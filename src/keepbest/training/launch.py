@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from keepbest.records.run_record import Failure, RunRecord, RunStatus
-from keepbest.records.store import read_record, write_record
-from keepbest.training.interruption import Interrupted
-from keepbest.training.worker_process import Worker, WorkerError
+from keepbest.composition.checks import check
+from keepbest.records.run_record import RunRecord
+from keepbest.training.early_end import record_early_end
+from keepbest.training.running_record import FINISHED
+from keepbest.training.worker_process import Worker
 
 
 def launch(job_dir: Path, config: Mapping[str, Any]) -> RunRecord:
     """Run a job: in this process when it needs one device, else in a worker, which Lightning can start once per rank.
 
     Raises:
+        ConfigError: for a config that cannot work, such as one that somebody has edited since it was checked.
         WorkerError: when the worker ended without a result.
+        Interrupted: when a signal ended the job.
         Exception: whatever ended the job early in this process.
     """
+    check(config)
     if fits_one_process(config["trainer"]):
         from keepbest.training.execute import execute
 
@@ -37,18 +40,8 @@ def fits_one_process(trainer: Mapping[str, Any]) -> bool:
 
 def _run_worker(job_dir: Path) -> RunRecord:
     worker = Worker([sys.executable, "-m", "keepbest.training.worker", str(job_dir)])
-    status = worker.wait()
-    record = read_record(job_dir)
-    if record.status in (RunStatus.PENDING, RunStatus.RUNNING):
-        record = _record_death(job_dir, record, worker.ended_by(status, job_dir))
-    if record.status in (RunStatus.COMPLETED, RunStatus.DIVERGED):
+    status = worker.run()
+    record = record_early_end(job_dir, worker.ended_by(status, job_dir))
+    if record.status in FINISHED:
         return record
     raise worker.ended_by(status, job_dir)
-
-
-def _record_death(job_dir: Path, record: RunRecord, error: WorkerError | Interrupted) -> RunRecord:
-    """Write the record that a killed worker could not write."""
-    status = RunStatus.INTERRUPTED if isinstance(error, Interrupted) else RunStatus.FAILED
-    record = dataclasses.replace(record, status=status, error=Failure(type(error).__qualname__, str(error), ""))
-    write_record(job_dir, record)
-    return record

@@ -7,7 +7,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from keepbest.errors import KeepbestError
+from keepbest.errors import KeepbestError, printable
 from keepbest.records.run_record import RunRecord, RunStatus
 from keepbest.training.job_log import LOG_FILE
 
@@ -30,10 +30,11 @@ def explain_failure(error: Exception, job_dir: Path | None = None) -> int:
     """Tell what went wrong in one message, with the traceback only where it was asked for; return the exit status."""
     if os.environ.get(FULL_ERROR) == "1":
         traceback.print_exception(error)
-    text = str(error) if isinstance(error, KeepbestError) else f"{type(error).__name__}: {error}"
+    text = str(error) if isinstance(error, KeepbestError) else printable(f"{type(error).__name__}: {error}")
     where = ""
     if not isinstance(error, KeepbestError):
-        log = f"is in {job_dir / LOG_FILE}; " if job_dir else ""
-        where = f"\nThe traceback {log}{FULL_ERROR}=1 prints it here."
+        log = job_dir / LOG_FILE if job_dir else None
+        place = f"The traceback is in {log}; {FULL_ERROR}=1 prints it here." if log and log.is_file() else ""
+        where = "\n" + (place or f"{FULL_ERROR}=1 prints the traceback.")
     sys.stderr.write(f"keepbest: {text}{where}\n")
     return exit_status_of_error(error)

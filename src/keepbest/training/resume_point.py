@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def find_resume_point(job_dir: Path, record: RunRecord, recorded: Mapping[str, str], *, settles: bool) -> Path | None:
-    """Return the checkpoint of a job's last whole epoch, None where the job has to start over.
+    """Return the checkpoint that a job goes on from, None where it has to start over.
 
     Args:
         job_dir: the job's directory.
@@ -27,16 +27,17 @@ def find_resume_point(job_dir: Path, record: RunRecord, recorded: Mapping[str, s
         settles: whether to clean up first what a crash left: files half written, or whole but not renamed.
 
     Raises:
-        IntegrityError: when the checkpoint is not the one that was recorded.
+        IntegrityError: when the checkpoint, or that of the best so far, is not the one that was recorded.
     """
     if settles:
         _settle_all(job_dir, recorded)
+        for name, sha256 in recorded.items():
+            require_sha256(job_dir / name, sha256)
     if record.last is None:
         return None
     path = job_dir / record.last.path
     if settles:
-        require_sha256(path, record.last.sha256)
-        log.info("going on after epoch %d, from %s", record.last.epoch, path.name)
+        log.info("going on after step %s of epoch %d, from %s", record.last.step, record.last.epoch, path.name)
     return path
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from keepbest.checkpoints.hashing import sha256_of
 from keepbest.composition.resolved import CONFIG_FILE
 from keepbest.errors import RecordError
+from keepbest.records.metrics_table import METRICS_FILE
 from keepbest.records.run_record import Failure, RunRecord, RunStatus
 from keepbest.records.store import read_record, write_record
 from keepbest.training.interruption import Interrupted
@@ -28,11 +29,15 @@ class RunningRecord:
     Args:
         job_dir: the directory of a job that has no result yet.
         writes: whether this process writes; False on every rank but the first.
+
+    Attributes:
+        was_begun: whether there was an earlier attempt.
     """
 
     def __init__(self, job_dir: Path, *, writes: bool) -> None:
         self.value: RunRecord = read_record(job_dir)
         self.writes = writes
+        self.was_begun = self.value.timing.started is not None
         self._job_dir = job_dir
         self._clock = time.monotonic()
         self._seconds_before = 0.0
@@ -62,7 +67,8 @@ class RunningRecord:
         self._seconds_before = timing.seconds or 0.0
         host, threads = socket.gethostname(), torch.get_num_threads()
         self.note(environment=dataclasses.replace(environment, host=host, pid=os.getpid(), threads=threads))
-        self.note(config_sha256=sha256_of(self._job_dir / CONFIG_FILE))
+        if self.value.config_sha256 is None:  # a crash came before it was written
+            self.note(config_sha256=sha256_of(self._job_dir / CONFIG_FILE))
         self.note(timing=dataclasses.replace(timing, started=timing.started or _now(), finished=None), error=None)
         self._become(RunStatus.RUNNING)
 
@@ -71,9 +77,17 @@ class RunningRecord:
         if self.writes:
             write_record(self._job_dir, self.value)
 
-    def finish(self, status: RunStatus) -> None:
-        """Write the result."""
-        self._note_end()
+    def finish(self, status: RunStatus, seconds: float | None = None) -> None:
+        """Write the result, with the hash of the metrics, which grow no more.
+
+        Args:
+            status: how it ended.
+            seconds: how long it took; None: as long as this job has run.
+        """
+        self._note_end(seconds)
+        metrics = self._job_dir / METRICS_FILE
+        if self.writes and metrics.is_file():  # who removed it meanwhile has a result all the same
+            self.note(metrics_sha256=sha256_of(metrics))
         self._become(status)
 
     def fail(self, error: BaseException) -> None:
@@ -83,13 +97,23 @@ class RunningRecord:
         self.note(error=Failure(type=type(error).__qualname__, message=str(error), traceback=trace))
         self._become(RunStatus.INTERRUPTED if isinstance(error, Interrupted) else RunStatus.FAILED)
 
-    def _note_end(self) -> None:
-        seconds = round(self._seconds_before + time.monotonic() - self._clock, 3)
+    @property
+    def seconds(self) -> float:
+        """How long the job has run by now, in all its attempts."""
+        return round(self._seconds_before + time.monotonic() - self._clock, 3)
+
+    def _note_end(self, seconds: float | None = None) -> None:
+        seconds = self.seconds if seconds is None else seconds
         self.note(timing=dataclasses.replace(self.value.timing, finished=_now(), seconds=seconds))
 
     def _become(self, status: RunStatus) -> None:
+        before = self.value
         self.note(status=status)
-        self.write()
+        try:
+            self.write()
+        except BaseException:
+            self.value = before  # what could not be written did not happen
+            raise
 
 
 def _now() -> str:

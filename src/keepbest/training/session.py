@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keepbest.callbacks.announcer import Announcer
+from keepbest.callbacks.epoch_in_progress import EpochInProgress
 from keepbest.callbacks.history import History
+from keepbest.callbacks.learning_parameters import LearningParameters
 from keepbest.callbacks.plateau_steps import PlateauSteps
 from keepbest.callbacks.random_states import RandomStates
 from keepbest.checkpoints.checkpoint_io import DurableCheckpointIO
@@ -26,6 +29,8 @@ from keepbest.guards.monitor import MonitorGuard
 from keepbest.guards.overlap import OverlapGuard
 from keepbest.guards.patience import PatienceGuard
 from keepbest.records.metrics_table import METRICS_FILE
+from keepbest.training.checkpoint_places import require_inside
+from keepbest.training.searches import without_searches
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
@@ -61,7 +66,15 @@ class Session:
         return next((keeper for keeper in keepers if (keeper.monitor, keeper.mode) == wanted), None)
 
 
-def prepare(config: PlainConfig, job_dir: Path, kept_files: KeptFiles, *, writes: bool) -> Session:
+def prepare(
+    config: PlainConfig,
+    job_dir: Path,
+    kept_files: KeptFiles,
+    *,
+    writes: bool,
+    resumes: bool = False,
+    also: Iterable[Callback] = (),
+) -> Session:
     """Seed the random number generators and make the objects of a job.
 
     Args:
@@ -69,6 +82,8 @@ def prepare(config: PlainConfig, job_dir: Path, kept_files: KeptFiles, *, writes
         job_dir: where the run's files go.
         kept_files: what every checkpoint is recorded with.
         writes: whether this process writes them; False on every rank but the first.
+        resumes: whether the training goes on from a checkpoint.
+        also: callbacks beside those of the config; they come after them.
     """
     from lightning.pytorch import seed_everything
 
@@ -76,12 +91,14 @@ def prepare(config: PlainConfig, job_dir: Path, kept_files: KeptFiles, *, writes
         seed_everything(config["seed"], workers=True, verbose=False)
     objective = objective_of(config)
     history = History(job_dir / METRICS_FILE if writes else None, objective)
-    watching: list[Callback] = [history, Announcer(history), RandomStates(), PlateauSteps()]
+    watching: list[Callback] = [EpochInProgress(), history, Announcer(history)]
+    watching += [RandomStates(), PlateauSteps(), LearningParameters()]
     watching += build_guards(objective, guards_of(config))
     datamodule, model = build_datamodule(config["data"]), build_model(config["model"])
+    callbacks = build_callbacks(config.get("callbacks"), job_dir)
     trainer = build_trainer(
         _with_bar_for_people(config["trainer"]),
-        watching + build_callbacks(config.get("callbacks"), job_dir),
+        [*watching, *(without_searches(callbacks) if resumes else callbacks), *also],
         build_loggers(config.get("logger"), job_dir),
         DurableCheckpointIO(),
         job_dir,
@@ -99,6 +116,8 @@ def prepare(config: PlainConfig, job_dir: Path, kept_files: KeptFiles, *, writes
         history,
         checkpoint_io if isinstance(checkpoint_io, DurableCheckpointIO) else None,
     )
+    if session.keeper:
+        require_inside(session.keeper, job_dir)
     kept_files.watch(trainer, session.keeper)
     return session
 

@@ -10,17 +10,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
 from keepbest.errors import KeepbestError
-from keepbest.training.interruption import Interrupted
+from keepbest.training.interruption import STATUS_OF, Interrupted, in_main_thread
 
 GRACE_SECONDS = 20.0
 """How long a worker may take to end after a signal, before all of its ranks are killed."""
 
 _RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
-_STATUSES = (1, 2, 130, 143)
+_STATUSES = (1, 2)
 """What a worker ends with when it has told why: see DESIGN's exit statuses."""
-_PASSED_ON = (signal.SIGINT, signal.SIGTERM)
 
 
 class WorkerError(KeepbestError):
@@ -42,62 +42,95 @@ class WorkerError(KeepbestError):
         super().__init__(f"the worker of {job_dir} {how}.")
 
 
+class Process(Protocol):
+    """What a worker's process is asked for; `subprocess.Popen` has it."""
+
+    pid: int
+
+    def wait(self) -> int:
+        """Wait for its end; return its exit status, negative for a signal."""
+
+    def send_signal(self, number: int, /) -> None:
+        """Send it a signal, unless it has ended."""
+
+
 class Worker:
-    """A running worker process. Its ranks share a process group, so that a signal can reach all of them.
+    """A worker process, from its start to its end. Its ranks share a process group, so that all of them can be killed.
 
     Args:
         command: what to run.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
-        self._process = subprocess.Popen(command, env=_clean_environment(), start_new_session=True)
+        self._command = command
+        self._process: Process | None = None
         self._signal: signal.Signals | None = None
+        self._kill = threading.Timer(GRACE_SECONDS, self._kill_all)
 
-    def wait(self) -> int:
-        """Wait for the end of the worker, handing Ctrl-C and SIGTERM on to it; return its exit status.
+    def run(self) -> int:
+        """Start the worker and wait for its end, handing Ctrl-C and SIGTERM on to it; return its exit status.
 
-        A worker that has not ended `GRACE_SECONDS` after a signal is killed: a rank whose peer has left waits for it
-        without end.
+        It ends the ranks that it started. What has not ended `GRACE_SECONDS` after a signal is killed.
         """
         with self._passing_signals_on():
+            self._process = self._start()
+            self._pass_on()
             status = self._process.wait()
         if status != 0:
-            self._send(signal.SIGKILL)  # ranks that outlived the first one
+            self._kill_all()  # ranks that outlived the first one
+        elif self._signal is not None:
+            signal.raise_signal(self._signal)  # too late for this job, not for what comes after it
         return status
 
     def ended_by(self, status: int, job_dir: Path) -> WorkerError | Interrupted:
         """Return what an exit status without a result means."""
         if status < 0 and self._signal is not None:
             return Interrupted(self._signal.name)
+        for number, exit_status in STATUS_OF.items():
+            if status == exit_status:
+                return Interrupted(number.name)
         return WorkerError(status, job_dir)
 
-    def _send(self, number: int) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+    def _start(self) -> Process:
+        """Start the process with the signals blocked that it is going to take, until it has a handler for them."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STATUS_OF)
+        try:
+            return subprocess.Popen(self._command, env=clean_environment(), start_new_session=True)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _pass_on(self) -> None:
+        """Give the worker the signal that came, if there is one. Its ranks get none: the first ends the others."""
+        if self._process and self._signal:
+            self._process.send_signal(self._signal)
+
+    def _kill_all(self) -> None:
+        if self._process and self._process.pid:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     @contextmanager
     def _passing_signals_on(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():  # only the main thread may take signals
+        if not in_main_thread():  # only this one may take signals
             yield
             return
-        kill = threading.Timer(GRACE_SECONDS, self._send, [signal.SIGKILL])
 
-        def pass_on(number: int, _frame: FrameType | None) -> None:
-            self._send(number)
+        def take(number: int, _frame: FrameType | None) -> None:
             if self._signal is None:
-                kill.start()
-            self._signal = signal.Signals(number)
+                self._signal = signal.Signals(number)
+                self._kill.start()
+                self._pass_on()
 
-        before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
+        before = {number: signal.signal(number, take) for number in STATUS_OF}
         try:
             yield
         finally:
-            kill.cancel()
+            self._kill.cancel()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
 
-def _clean_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """Return this process's environment without what would make Lightning believe that it is a rank already."""
     kept = {
         name: value

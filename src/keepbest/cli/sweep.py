@@ -1,0 +1,112 @@
+"""`keepbest train -m` and `keepbest resume SWEEP`: many jobs, as Hydra's sweeper hands them over."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keepbest.records.run_record import RunRecord
+from keepbest.records.store import read_sweep
+from keepbest.records.sweep_record import SweepJob
+from keepbest.reports.sweep import TrainingOutline, show_plan, show_sweep
+from keepbest.sweeping.hydra_sweep import batches_of, open_sweep, write_multirun
+from keepbest.sweeping.proof import ProofError
+from keepbest.training.interruption import Interrupted
+
+if TYPE_CHECKING:
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    from keepbest.sweeping.plan import Training
+    from keepbest.sweeping.sweep_run import Plan, SweepRun
+
+Runs = list[tuple[Path, RunRecord]]
+_DIRECTORY_KEY = "hydra.sweep.dir"
+
+
+def run_sweep(
+    sweeper: BasicSweeper,
+    overrides: Sequence[str],
+    settings: Mapping[str, Any],
+    arguments: Sequence[str],
+    *,
+    resumes: bool,
+) -> Runs:
+    """Run the jobs of a sweep, and show what became of them.
+
+    Args:
+        sweeper: Hydra's, set up.
+        overrides: the sweep's, with its choices and ranges.
+        settings: of the sweeper.
+        arguments: the command line, for the record.
+        resumes: whether the jobs are those that the sweep's directory holds, whatever the overrides say.
+
+    Returns:
+        The directory and the record of each job; none of a dry run.
+
+    Raises:
+        ConfigError: for a job that cannot work, before any is trained.
+        ProofError: when a member's result is not that of an independent job.
+        Interrupted: when a signal ended the sweep.
+    """
+    sweep = open_sweep(sweeper, settings, arguments, resumes=resumes)
+    batches = [[job.overrides for job in sweep.jobs.values()]] if resumes else batches_of(sweeper, overrides)
+    records: dict[int, RunRecord] = {}
+    for plan in _plans(sweep, batches):
+        if sweep.settings.dry_run:
+            continue
+        write_multirun(sweeper, sweep.directory)
+        _run(sweep, plan)
+        records |= {number: sweep.record_of(number) for number in plan.numbers}
+    if records:
+        show_sweep(for_people(sweep.directory), sweep.jobs, records, sweep.trained_epochs(records))
+    return [(sweep.directory_of(number), record) for number, record in records.items()]
+
+
+def _plans(sweep: SweepRun, batches: Iterator[list[list[str]]] | list[list[list[str]]]) -> Iterator[Plan]:
+    for batch in batches:
+        plan = sweep.plan(batch)
+        outlines = [_outline(training, sweep.jobs) for training in plan.trainings]
+        show_plan(for_people(sweep.directory), len(plan.numbers), outlines, whole=sweep.settings.dry_run)
+        sys.stdout.flush()
+        yield plan
+
+
+def _run(sweep: SweepRun, plan: Plan) -> None:
+    try:
+        sweep.run(plan)
+        if sweep.settings.prove:
+            count = sweep.prove(plan)
+            sys.stdout.write(f"proved: {count} trained on their own gave the same, bit for bit\n")
+    except Interrupted:
+        where = shlex.quote(str(for_people(sweep.directory)))
+        sys.stderr.write(f"keepbest: go on with this sweep by `keepbest resume {where}`\n")
+        raise
+    except ProofError:
+        show_sweep(
+            for_people(sweep.directory),
+            sweep.jobs,
+            {number: sweep.record_of(number) for number in plan.numbers},
+            sweep.trained_epochs(plan.numbers),
+        )
+        raise
+
+
+def _outline(training: Training, jobs: Mapping[int, SweepJob]) -> TrainingOutline:
+    numbers = [job.number for job in training.jobs]
+    most_epochs = training.jobs[0].config["trainer"].get("max_epochs")
+    return TrainingOutline(numbers, None if most_epochs in (None, -1) else most_epochs, jobs[numbers[0]].alone)
+
+
+def arguments_to_resume(sweep_dir: Path) -> list[str]:
+    """Return the command line that goes on with a sweep: its own, in its own directory."""
+    kept = [text for text in read_sweep(sweep_dir).arguments if not text.startswith(f"{_DIRECTORY_KEY}=")]
+    quoted = str(sweep_dir.absolute()).replace("\\", "\\\\").replace("'", "\\'")
+    return [*kept, f"{_DIRECTORY_KEY}='{quoted}'"]
+
+
+def for_people(path: Path) -> Path:
+    """Return a path as a person at this directory would write it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

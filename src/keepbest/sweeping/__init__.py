@@ -1,0 +1,1 @@
+"""Sweeps: jobs that see the same training train once, and each has its own result."""

@@ -1,0 +1,120 @@
+"""After a shared training: each member's best weights verified and tested, and its record written."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from keepbest.checkpoints.loading import read_safely
+from keepbest.checkpoints.random_state import restore_random_state
+from keepbest.records.run_record import Verification
+from keepbest.sweeping.endings import WEIGHTS_FILE, Ending, Endings, check_of
+from keepbest.training.best import Best, require_kept, restore_and_verify
+from keepbest.training.ending import limit_reached, status_of
+from keepbest.training.execute import test
+
+if TYPE_CHECKING:
+    from keepbest.sweeping.member_record import MemberRecord
+    from keepbest.sweeping.member_stopping import MemberStopping, Watch
+    from keepbest.training.session import Session
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """What the best weights gave when they were evaluated again."""
+
+    verified: Verification | None
+    test: dict[str, float] | None
+
+
+class Settlement:
+    """Gives every member that has none its result.
+
+    Members of one best checkpoint are evaluated once, if evaluating draws no random numbers that matter: that is tried
+    on the first checkpoint that two members share, with the random states of both of their ends. Where it matters each
+    member is evaluated with its own.
+
+    Args:
+        session: the finished training.
+        stopping: what each member's policy has seen.
+        endings: where it ended for each.
+        records: the members' records, in the same order.
+    """
+
+    def __init__(
+        self, session: Session, stopping: MemberStopping, endings: Endings, records: Sequence[MemberRecord]
+    ) -> None:
+        self._session, self._endings = session, endings
+        self._limit = limit_reached(session.trainer)
+        self._checks, self._rows = session.history.as_of_now(session.trainer)
+        self._open = [pair for pair in zip(records, stopping.watches, strict=True) if pair[0].is_open]
+        self._repeats: bool | None = None  # whether an evaluation gives the same with other random numbers
+
+    def settle(self) -> None:
+        """Write all results.
+
+        Raises:
+            Exception: what went wrong for the first member for which something did, once all others are settled.
+        """
+        failures: list[Exception] = []
+        for same_best in self._by_best():
+            known: dict[int, _Evaluation] = {}
+            for record, watch in same_best:
+                try:
+                    self._settle(record, watch, known)
+                except Exception as error:
+                    log.exception("%s has no result", record.directory)
+                    record.fail(error)
+                    failures.append(error)
+        if failures:
+            raise failures[0]
+        if self._session.trainer.is_global_zero:
+            self._endings.links.drop()
+
+    def _by_best(self) -> list[list[tuple[MemberRecord, Watch]]]:
+        """Return those who have the same weights to evaluate together."""
+        groups = defaultdict(list)
+        for record, watch in self._open:
+            ending = self._endings.of(watch)
+            groups[ending.best or ending.checks].append((record, watch))
+        return list(groups.values())
+
+    def _settle(self, record: MemberRecord, watch: Watch, known: dict[int, _Evaluation]) -> None:
+        ending = self._endings.of(watch)
+        checks = self._checks[: ending.checks]
+        record.conclude(watch, ending, checks, self._limit)
+        record.keep(ending, self._rows[: ending.rows], self._endings.links)
+        self._session.trainer.strategy.barrier()
+        evaluation = known[ending.checks] = self._evaluated(record, ending, known)
+        record.running.note(verified=evaluation.verified, test=evaluation.test)
+        record.finish(status_of(checks, record.running.value.stopping), ending)
+
+    def _evaluated(self, record: MemberRecord, ending: Ending, known: dict[int, _Evaluation]) -> _Evaluation:
+        """Return what an ending's weights give, measured or known from the others with these weights."""
+        if ending.checks in known:
+            return known[ending.checks]
+        if known and self._repeats:
+            return next(iter(known.values()))
+        evaluation = self._evaluate(record, ending)
+        if known and self._repeats is None:
+            same = evaluation == next(iter(known.values()))
+            self._repeats = self._session.trainer.strategy.reduce_boolean_decision(same, all=True)
+        return evaluation
+
+    def _evaluate(self, record: MemberRecord, ending: Ending) -> _Evaluation:
+        restore_random_state(ending.random_state)
+        best = check_of(ending)
+        if best is None:
+            weights = read_safely(self._endings.links.place(ending.checks, WEIGHTS_FILE))
+            self._session.model.load_state_dict(weights)
+        else:
+            require_kept(best, ending.kept_score, self._session.objective.monitor)
+            path = record.directory / ending.best_file if ending.best_file else None
+            restore_and_verify(Best(best, path), self._session, record.running)
+        test(self._session, record.running)
+        return _Evaluation(record.running.value.verified, record.running.value.test)

@@ -1,0 +1,227 @@
+"""A sweep, from overrides to results."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra.core.plugins import Plugins
+
+from keepbest.composition.checks import check
+from keepbest.errors import ConfigError
+from keepbest.records.ownership import as_it_stands
+from keepbest.records.run_record import RunRecord
+from keepbest.records.store import RUN_FILE, SWEEP_FILE, read_record, read_sweep, write_sweep
+from keepbest.records.sweep_record import SweepJob, SweepRecord
+from keepbest.sweeping.fingerprint import MASKED, config_hash
+from keepbest.sweeping.group_task import GroupTask
+from keepbest.sweeping.job_composer import ComposedJob, JobComposer
+from keepbest.sweeping.job_files import JobFiles
+from keepbest.sweeping.plan import Training, find_trainings, job_entry, require_same, training_of, with_status
+from keepbest.sweeping.proof import PROOFS, ProofError, choose, differences
+from keepbest.training.running_record import FINISHED
+
+if TYPE_CHECKING:
+    from hydra.types import HydraContext
+    from omegaconf import DictConfig
+
+    from keepbest.sweeping.settings import SweepSettings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is left to train for some jobs of a sweep.
+
+    Args:
+        numbers: of the jobs, in the order in which they were asked for; several may be one and the same.
+        trainings: what they need; none for those that have their result.
+    """
+
+    numbers: tuple[int, ...]
+    trainings: tuple[Training, ...]
+
+
+class SweepRun:
+    """The jobs of one sweep directory.
+
+    Args:
+        context: Hydra's.
+        config: the sweep's, as Hydra hands it to sweepers.
+        settings: of the sweeper.
+        arguments: the command line after `keepbest train`, for the record.
+        resumes: whether jobs go on with the configs that they have on the disk, whatever conf/ says now.
+
+    Attributes:
+        directory: the sweep's, absolute.
+        jobs: what is planned, by number.
+        settings: of the sweeper.
+    """
+
+    def __init__(
+        self,
+        context: HydraContext,
+        config: DictConfig,
+        settings: SweepSettings,
+        arguments: Sequence[str] = (),
+        *,
+        resumes: bool = False,
+    ) -> None:
+        self.directory = Path(str(config.hydra.sweep.dir)).absolute()
+        self.jobs: dict[int, SweepJob] = {}
+        self.settings = settings
+        self._context, self._config, self._resumes = context, config, resumes
+        self._composer = JobComposer(context.config_loader, config, MASKED)
+        self._files = JobFiles(self.directory, self._composer)
+        self._arguments, self._record = list(arguments), None
+        if (self.directory / SWEEP_FILE).exists():
+            self._record = read_sweep(self.directory)
+            self.jobs = {job.number: job for job in self._record.jobs}
+
+    def plan(self, overrides: Iterable[Sequence[str]]) -> Plan:
+        """Find out what is left to train for jobs. Nothing is written.
+
+        Args:
+            overrides: one list for each job. A job that the sweep has already keeps its number, others are added.
+
+        Raises:
+            ConfigError: for a job that cannot work.
+        """
+        composed = self._compose_all(overrides)
+        begun, fresh = self._begun(composed), [job for job in composed if job.number not in self.jobs]
+        return Plan(tuple(job.number for job in composed), (*begun, *self._add(fresh)))
+
+    def run(self, plan: Plan) -> None:
+        """Train what is left to train, each training once. What becomes of it is in the records of the jobs."""
+        self._save()
+        for training in plan.trainings:
+            self._files.write(training)
+        if plan.trainings:
+            self._launch(plan.trainings)
+
+    def prove(self, plan: Plan) -> int:
+        """Train randomly chosen members of shared trainings on their own, and compare; return how many.
+
+        Raises:
+            ProofError: when one differs.
+        """
+        jobs = {job.number: job for training in plan.trainings for job in training.jobs}
+        chosen = choose(plan.trainings, self.settings.prove)
+        places = {number: self.directory / PROOFS / str(number) for number in chosen}
+        alone = [training_of([dataclasses.replace(jobs[number], directory=places[number])], None) for number in chosen]
+        for training in alone:
+            self._files.write(training)
+        if alone:
+            self._launch(alone)
+        found = {number: differences(self.directory_of(number), places[number]) for number in chosen}
+        if any(found.values()):
+            raise ProofError({number: names for number, names in found.items() if names})
+        return len(chosen)
+
+    def record_of(self, number: int) -> RunRecord:
+        """Return the record of a job, as it stands."""
+        directory = self.directory_of(number)
+        return as_it_stands(directory, read_record(directory))
+
+    def trained_epochs(self, numbers: Iterable[int]) -> int:
+        """Return how many epochs were trained for jobs, those of a shared training once."""
+        directories = {self.jobs[number].trajectory or self.jobs[number].directory for number in numbers}
+        records = (read_record(self.directory / directory) for directory in directories)
+        return sum(record.timing.epochs_trained or 0 for record in records)
+
+    def directory_of(self, number: int) -> Path:
+        """Return the run directory of a job."""
+        return self.directory / self.jobs[number].directory
+
+    def _compose_all(self, overrides: Iterable[Sequence[str]]) -> list[ComposedJob]:
+        known = {tuple(job.overrides): job.number for job in self.jobs.values()}
+        alike = {job.config_sha256: job.number for job in self.jobs.values()}
+        composed, free = [], len(self.jobs)
+        for texts in overrides:
+            job = self._compose(known.get(tuple(texts), free), texts)
+            if job.number == free and (number := alike.get(config_hash(job.config))) is not None:
+                job = self._compose(number, texts)  # one that the sweep has, said in another way
+            number = known[tuple(texts)] = job.number
+            free += number == free
+            if number in self.jobs and not (self._resumes and (self.directory_of(number) / RUN_FILE).exists()):
+                require_same(self.jobs[number], job)
+            composed.append(job)
+        return composed
+
+    def _compose(self, number: int, overrides: Sequence[str]) -> ComposedJob:
+        job = self._composer.compose(number, overrides)
+        try:
+            check(job.config)
+        except ConfigError as fault:
+            raise ConfigError(f"job {number} ({' '.join(overrides)}): {fault}") from fault
+        return job
+
+    def _begun(self, wanted: Sequence[ComposedJob]) -> list[Training]:
+        """Return the trainings that earlier commands planned, and that owe one of the wanted jobs its result."""
+        owing = [
+            self.jobs[job.number] for job in wanted if job.number in self.jobs and not self._is_finished(job.number)
+        ]
+        by_directory: dict[str, list[SweepJob]] = defaultdict(list)
+        for job in self.jobs.values():
+            by_directory[job.trajectory or job.directory].append(job)
+        directories = dict.fromkeys(job.trajectory or job.directory for job in owing)
+        return [self._training(by_directory[directory]) for directory in directories]
+
+    def _training(self, entries: Sequence[SweepJob]) -> Training:
+        jobs = [self._composer.compose(entry.number, entry.overrides) for entry in entries]
+        return training_of(jobs, self.directory / entries[0].trajectory if entries[0].trajectory else None)
+
+    def _is_finished(self, number: int) -> bool:
+        directory = self.directory_of(number)
+        return (directory / RUN_FILE).exists() and read_record(directory).status in FINISHED
+
+    def _add(self, jobs: Sequence[ComposedJob]) -> list[Training]:
+        """Plan jobs that the sweep did not have."""
+        settings = self.settings
+        trainings, alone = find_trainings(self.directory, jobs, share=settings.share, reads_stop=settings.reads_stop)
+        for training in trainings:
+            for job in training.jobs:
+                self.jobs[job.number] = job_entry(job, self.directory, training, alone.get(job.number))
+        return trainings
+
+    def _save(self) -> None:
+        """Write `sweep.json`."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        jobs = [self.jobs[number] for number in sorted(self.jobs)]
+        before = self._record
+        self._record = SweepRecord(
+            id=before.id if before else self.directory.name,
+            arguments=before.arguments if before and self._resumes else self._arguments,
+            environment=self._files.environment,
+            jobs=jobs,
+        )
+        write_sweep(self.directory, self._record)
+
+    def _launch(self, trainings: Sequence[Training]) -> None:
+        directories = {number: str(training.directory) for number, training in enumerate(trainings)}
+        task = GroupTask(
+            directories,
+            {number: training.in_words() for number, training in enumerate(trainings)},
+            str(Path.cwd()),
+            self.settings.retries,
+            str(self.directory),
+            self.settings.fail_fast,
+        )
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=self._context, task_function=task, config=self._config
+        )
+        try:
+            returns = launcher.launch([list(training.jobs[0].overrides) for training in trainings], initial_job_idx=0)
+        finally:
+            self._note_statuses()
+        for result in returns:
+            _ = result.return_value  # raises what went wrong in the launcher's process, beside the training
+
+    def _note_statuses(self) -> None:
+        for number, job in self.jobs.items():
+            if (self.directory_of(number) / RUN_FILE).exists():
+                self.jobs[number] = with_status(job, self.record_of(number).status)
+        self._save()

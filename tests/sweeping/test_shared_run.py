@@ -1,0 +1,194 @@
+"""Members of one training get, each of them, what a job of their own would have left."""
+
+import itertools
+
+import pytest
+
+from keepbest.sweeping.shared_run import execute_shared
+
+ES = "callbacks.early_stopping"
+
+
+def grid(**settings):
+    """Return the override lists of a grid over settings of early stopping."""
+    return [[f"{ES}.{key}={value}" for key, value in zip(settings, values, strict=True)]
+            for values in itertools.product(*settings.values())]  # fmt: skip
+
+
+SMALL = ("model.hidden_sizes=[16]", "data.batch_size=128")
+FAST = (*SMALL, "model.optimizer.lr=0.03")
+PATIENCE = grid(patience=[1, 3], min_delta=[0, 0.02])
+LONG, SHORT = "trainer.max_epochs=30", "trainer.max_epochs=20"
+CASES = {
+    "patience and min_delta": ((*FAST, "model.dropout=0.2", LONG), grid(patience=[1, 2, 5], min_delta=[0, 1e-3, 0.02])),
+    "plateau schedule": ((*FAST, "model/scheduler=plateau", "model.scheduler.patience=0", SHORT), PATIENCE),
+    "max_epochs comes first": ((*SMALL, "trainer.max_epochs=4"), grid(patience=[1, 50])),
+    "min_epochs": ((*FAST, "trainer.min_epochs=9", SHORT), PATIENCE),
+    "max_steps": ((*FAST, "trainer.max_steps=55"), grid(patience=[1, 50])),
+    "maximum": (("objective=val_acc", *FAST, SHORT), PATIENCE),
+    "a keeper with min_delta": ((*FAST, "callbacks.model_checkpoint.min_delta=0.02", SHORT), PATIENCE),
+    "weights only": ((*FAST, "callbacks/model_checkpoint=weights_only", SHORT), grid(patience=[1, 3])),
+    "several kept": (
+        (*FAST, "callbacks.model_checkpoint.save_top_k=2", "callbacks.model_checkpoint.filename='{epoch}'", SHORT),
+        grid(patience=[1, 4]),
+    ),
+    "sparse checks": ((*FAST, "trainer.check_val_every_n_epoch=2", "trainer.max_epochs=40"), PATIENCE),
+    "thresholds": (
+        (*FAST, SHORT),
+        [
+            [f"{ES}.stopping_threshold=0.3"],
+            [f"{ES}.stopping_threshold=0.2"],
+            [f"{ES}.divergence_threshold=0.5"],
+            [f"{ES}.divergence_threshold=5.0", f"{ES}.patience=2"],
+        ],
+    ),
+    "baseline and warm-up": (
+        (*FAST, SHORT),
+        [
+            [f"{ES}.baseline=0.25"],
+            [f"{ES}.baseline=0.1", f"{ES}.patience=6"],
+            [f"{ES}.start_from_epoch=5", f"{ES}.patience=1"],
+        ],
+    ),
+    "one without early stopping": ((*FAST, SHORT), [[f"{ES}.patience=1"], ["callbacks/early_stopping=off"]]),
+    "double precision": ((*FAST, "trainer.precision=64-true", "trainer.max_epochs=12"), grid(patience=[1, 2])),
+    "the same twice": ((*FAST, "trainer.max_epochs=12"), grid(patience=[1, 1])),
+    "regression": (("experiment=diabetes_regression", "trainer.max_epochs=15"), grid(patience=[1, 3])),
+}
+
+
+@pytest.mark.parametrize(("common", "members"), CASES.values(), ids=CASES)
+def test_each_member_has_what_a_job_of_its_own_leaves(common, members, share, alone, differences, record_of):
+    training, directories = share(common, members)
+    record = execute_shared(training)
+    results = [alone([*common, *member], str(number)) for number, member in enumerate(members)]
+    found = {str(members[i]): differences(directories[i], results[i]) for i in range(len(members))}
+    assert {member: names for member, names in found.items() if names} == {}
+    trained = [record_of(directory)["timing"]["epochs_trained"] for directory in directories]
+    assert record.timing.epochs_trained == max(trained), "not an epoch more than the longest needs"
+    assert not (training / "kept").exists()
+
+
+def test_a_best_checkpoint_lies_on_the_disk_once(share, differences, record_of):
+    training, directories = share((*FAST, "trainer.max_epochs=30"), grid(patience=[1, 2, 5], min_delta=[0, 1e-3, 0.02]))
+    execute_shared(training)
+    bests = [record_of(directory)["best_step"] for directory in directories]
+    inodes = {(directory / "checkpoints" / "best.ckpt").stat().st_ino for directory in directories}
+    assert len(inodes) == len(set(bests)) > 1
+
+
+NAN = """
+import torch
+from keepbest.models import MLPClassifier
+
+class Explodes(MLPClassifier):
+    '''Its loss is no number from an epoch on, and a number again from another.'''
+    def __init__(self, nan_from, nan_until=10**6, **settings):
+        super().__init__(**settings)
+        self.nan_from, self.nan_until = nan_from, nan_until
+    def validation_step(self, batch):
+        super().validation_step(batch)
+        fits = self.trainer.state.fn == "fit" and not self.trainer.sanity_checking
+        if fits and self.nan_from <= self.current_epoch < self.nan_until:
+            self._epochs["val"].add(1, {"loss": torch.tensor(float("nan"))})
+"""
+
+
+@pytest.mark.parametrize(("first", "until"), [(0, 10**6), (4, 10**6), (3, 6)])
+def test_values_that_are_no_numbers(first, until, share, alone, tmp_path, monkeypatch, differences, record_of):
+    (tmp_path / "exploding.py").write_text(NAN)
+    monkeypatch.syspath_prepend(tmp_path)
+    common = (
+        *FAST,
+        "model._target_=exploding.Explodes",
+        f"+model.nan_from={first}",
+        f"+model.nan_until={until}",
+        "trainer.max_epochs=12",
+    )
+    members = [
+        [f"{ES}.patience=2"],
+        [f"{ES}.patience=3", f"{ES}.check_finite=false"],
+        [f"{ES}.patience=6", f"{ES}.check_finite=false"],
+    ]
+    training, directories = share(common, members)
+    execute_shared(training)
+    for number, member in enumerate(members):
+        assert differences(directories[number], alone([*common, *member], str(number))) == [], member
+
+
+DICE = """
+import torch
+from keepbest.models import MLPClassifier
+
+class Dice(MLPClassifier):
+    '''Tests with random numbers, as a model that samples does.'''
+    def test_step(self, batch):
+        inputs, targets = batch
+        super().test_step((inputs + 0.3 * torch.randn_like(inputs), targets))
+"""
+
+
+def test_an_evaluation_with_random_numbers_has_those_of_each_members_own_end(
+    share, alone, tmp_path, monkeypatch, differences, record_of
+):
+    (tmp_path / "dice.py").write_text(DICE)
+    monkeypatch.syspath_prepend(tmp_path)
+    common = (*FAST, "model._target_=dice.Dice", "trainer.max_epochs=30")
+    members = grid(patience=[1, 2], min_delta=[0, 0.02])
+    training, directories = share(common, members)
+    execute_shared(training)
+    for number, member in enumerate(members):
+        assert differences(directories[number], alone([*common, *member], str(number))) == [], member
+    tests = {str(record_of(directory)["test"]) for directory in directories}
+    assert len(tests) > len({record_of(directory)["best_step"] for directory in directories}), (
+        "the dice fell differently"
+    )
+
+
+DIES = """
+import os
+from pathlib import Path
+from lightning.pytorch import Callback
+
+class Dies(Callback):
+    '''Ends the process in the middle of given epochs, once each.'''
+    def __init__(self, flags, epochs):
+        self.flags, self.epochs = Path(flags), epochs
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        flag = self.flags / str(trainer.current_epoch)
+        if trainer.current_epoch in self.epochs and batch_idx == 1 and flag.exists():
+            flag.unlink()
+            raise RuntimeError("the lights went out")
+    def on_test_start(self, trainer, pl_module):
+        flag = self.flags / "test"
+        if flag.exists():
+            flag.unlink()
+            raise RuntimeError("the lights went out")
+"""
+
+
+def test_a_shared_training_that_died_goes_on_for_all(share, alone, tmp_path, monkeypatch, differences, record_of):
+    (tmp_path / "dying_in_epochs.py").write_text(DIES)
+    monkeypatch.syspath_prepend(tmp_path)
+    flags = tmp_path / "flags"
+    flags.mkdir()
+    common = (
+        *FAST,
+        "model.dropout=0.2",
+        "trainer.max_epochs=30",
+        f"+callbacks.dies={{_target_: dying_in_epochs.Dies, flags: {flags}, epochs: [0,2,5,7]}}",
+    )
+    members = grid(patience=[1, 2, 5], min_delta=[0, 1e-3, 0.02])
+    expected = [alone([*common, *member], str(number)) for number, member in enumerate(members)]
+    training, directories = share(common, members)
+    for name in ("0", "2", "5", "7", "test"):
+        (flags / name).touch()
+    for attempt in range(5):
+        with pytest.raises(RuntimeError, match="the lights went out"):
+            execute_shared(training)
+        statuses = {record_of(directory)["status"] for directory in directories}
+        assert statuses <= {"failed", "completed"}, attempt
+    execute_shared(training)
+    for number, member in enumerate(members):
+        assert differences(directories[number], expected[number]) == [], member
+    assert not any(flags.iterdir())
