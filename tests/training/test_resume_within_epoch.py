@@ -267,6 +267,8 @@ def test_torchdatas_loader_is_restored_by_its_state(workers, twice, differences,
     assert differences(*jobs) == []
 
 
+# seen once: a loader's worker that never came back from its fork, beside gloo's threads, and the ranks waited for it
+@pytest.mark.slow
 def test_two_ranks_with_loader_workers_go_on_as_if_nothing_had_happened(keepbest, tmp_path, dying, differences):
     settings = [
         "trainer=ddp_cpu", "trainer.max_epochs=3", "model.dropout=0.3", "data.num_workers=1", f"{EVERY}=2",
