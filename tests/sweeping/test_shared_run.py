@@ -69,7 +69,7 @@ def test_each_member_has_what_a_job_of_its_own_leaves(common, members, share, al
     assert not (training / "kept").exists()
 
 
-def test_a_best_checkpoint_lies_on_the_disk_once(share, differences, record_of):
+def test_a_best_checkpoint_lies_on_the_disk_once(share, record_of):
     training, directories = share((*FAST, "trainer.max_epochs=30"), grid(patience=[1, 2, 5], min_delta=[0, 1e-3, 0.02]))
     execute_shared(training)
     bests = [record_of(directory)["best_step"] for directory in directories]
@@ -95,7 +95,7 @@ class Explodes(MLPClassifier):
 
 
 @pytest.mark.parametrize(("first", "until"), [(0, 10**6), (4, 10**6), (3, 6)])
-def test_values_that_are_no_numbers(first, until, share, alone, tmp_path, monkeypatch, differences, record_of):
+def test_values_that_are_no_numbers(first, until, share, alone, tmp_path, monkeypatch, differences):
     (tmp_path / "exploding.py").write_text(NAN)
     monkeypatch.syspath_prepend(tmp_path)
     common = (

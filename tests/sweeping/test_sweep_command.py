@@ -28,7 +28,7 @@ class Fails(Callback):
     def on_train_epoch_start(self, trainer, pl_module):
         if trainer.current_epoch == 1 and self.how == "exit":
             os._exit(7)
-        if trainer.current_epoch == 1 and self.how == "raise":
+        if trainer.current_epoch == 1 and (self.how == "raise" or os.path.exists(self.how)):
             raise RuntimeError("no luck")
 """
 
@@ -86,6 +86,33 @@ def test_a_job_that_dies_stops_no_other_and_is_told(keepbest, tmp_path, record_o
     assert done.stderr.count("no luck") == 1
     assert "ended with status 7" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_after_a_failure_nothing_more_is_started_if_that_was_asked_for_and_a_resume_does_the_rest(
+    keepbest, tmp_path, record_of
+):
+    (tmp_path / "fails.py").write_text(FAILS)
+    (tmp_path / "bad").touch()
+    fails = "+callbacks.fails={_target_: fails.Fails, how: bad}"
+    done = keepbest(
+        [
+            "train",
+            "-m",
+            *SMALL,
+            fails,
+            "trainer.max_epochs=3",
+            "seed=1,2",
+            "hydra.sweep.dir=s",
+            "hydra.sweeper.fail_fast=true",
+        ],
+        tmp_path,
+    )
+    assert done.returncode == 1
+    assert [record_of(tmp_path / "s" / number)["status"] for number in "01"] == ["failed", "pending"]
+    (tmp_path / "bad").unlink()
+    done = keepbest(["resume", "s"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [record_of(tmp_path / "s" / number)["status"] for number in "01"] == ["completed", "completed"]
 
 
 def test_a_sweep_that_is_killed_goes_on_to_what_it_would_have_been(keepbest, tmp_path, differences, record_of):

@@ -26,6 +26,7 @@ usage: keepbest resume RUN|SWEEP [callbacks.early_stopping.patience=20 ...]
 Goes on with the training of a run directory, from its last checkpoint, until it is completed. The result is that of
 an uninterrupted training, bit for bit. A run that is completed is not trained further, unless settings that decide
 where a training ends are changed: those of callbacks.early_stopping, trainer.max_epochs and trainer.min_epochs.
+Of a sweep, the jobs that have no result are finished, as they were planned.
 """
 
 

@@ -79,7 +79,8 @@ def _run(sweep: SweepRun, plan: Plan) -> None:
         sweep.run(plan)
         if sweep.settings.prove:
             count = sweep.prove(plan)
-            sys.stdout.write(f"proved: {count} trained on their own gave the same, bit for bit\n")
+            proved = f"proved: {count} trained on their own gave the same, bit for bit"
+            sys.stdout.write(f"{proved if count else 'nothing to prove: no job was trained with others'}\n")
     except Interrupted:
         where = shlex.quote(str(for_people(sweep.directory)))
         sys.stderr.write(f"keepbest: go on with this sweep by `keepbest resume {where}`\n")

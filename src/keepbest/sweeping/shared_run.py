@@ -43,17 +43,17 @@ def execute_shared(directory: Path) -> RunRecord:
         OwnedError: when another process trains in the directory.
         Exception: whatever ended the training early, once the members' records say so.
     """
-    story = SharedStory(directory.resolve())
+    training = SharedTraining(directory.resolve())
     try:
-        return execute(directory, story)
+        return execute(directory, training)
     except OwnedError:
         raise
     except BaseException as error:
-        story.fail(error)
+        training.fail(error)
         raise
 
 
-class SharedStory:
+class SharedTraining:
     """A training that several jobs share: fit with the policies of all watching, then settle each member.
 
     Args:
@@ -80,7 +80,7 @@ class SharedStory:
         self._watchers = stopping, Endings(stopping, record, self._directory)
         return self._watchers
 
-    def tell(self, session: Session, record: RunningRecord, resume_from: Path | None) -> None:
+    def run(self, session: Session, record: RunningRecord, resume_from: Path | None) -> None:
         """Train, and write the result of every member that has none."""
         from keepbest.sweeping.settlement import Settlement
 

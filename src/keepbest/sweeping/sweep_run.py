@@ -18,7 +18,7 @@ from keepbest.records.run_record import RunRecord
 from keepbest.records.store import RUN_FILE, SWEEP_FILE, read_record, read_sweep, write_sweep
 from keepbest.records.sweep_record import SweepJob, SweepRecord
 from keepbest.sweeping.fingerprint import MASKED, config_hash
-from keepbest.sweeping.group_task import GroupTask
+from keepbest.sweeping.group_task import STOPPED_FILE, GroupTask
 from keepbest.sweeping.job_composer import ComposedJob, JobComposer
 from keepbest.sweeping.job_files import JobFiles
 from keepbest.sweeping.plan import Training, find_trainings, job_entry, require_same, training_of, with_status
@@ -112,10 +112,11 @@ class SweepRun:
         chosen = choose(plan.trainings, self.settings.prove)
         places = {number: self.directory / PROOFS / str(number) for number in chosen}
         alone = [training_of([dataclasses.replace(jobs[number], directory=places[number])], None) for number in chosen]
-        for training in alone:
+        left = [training for training in alone if not _has_result(training.directory)]
+        for training in left:
             self._files.write(training)
-        if alone:
-            self._launch(alone)
+        if left:
+            self._launch(left)
         found = {number: differences(self.directory_of(number), places[number]) for number in chosen}
         if any(found.values()):
             raise ProofError({number: names for number, names in found.items() if names})
@@ -175,8 +176,7 @@ class SweepRun:
         return training_of(jobs, self.directory / entries[0].trajectory if entries[0].trajectory else None)
 
     def _is_finished(self, number: int) -> bool:
-        directory = self.directory_of(number)
-        return (directory / RUN_FILE).exists() and read_record(directory).status in FINISHED
+        return _has_result(self.directory_of(number))
 
     def _add(self, jobs: Sequence[ComposedJob]) -> list[Training]:
         """Plan jobs that the sweep did not have."""
@@ -213,6 +213,7 @@ class SweepRun:
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self._context, task_function=task, config=self._config
         )
+        (self.directory / STOPPED_FILE).unlink(missing_ok=True)  # of an earlier command
         try:
             returns = launcher.launch([list(training.jobs[0].overrides) for training in trainings], initial_job_idx=0)
         finally:
@@ -225,3 +226,7 @@ class SweepRun:
             if (self.directory_of(number) / RUN_FILE).exists():
                 self.jobs[number] = with_status(job, self.record_of(number).status)
         self._save()
+
+
+def _has_result(directory: Path) -> bool:
+    return (directory / RUN_FILE).exists() and read_record(directory).status in FINISHED

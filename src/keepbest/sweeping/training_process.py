@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 from keepbest.records.run_record import RunStatus
 from keepbest.sweeping.members import is_shared, read_members
-from keepbest.training.early_end import record_early_end
+from keepbest.training.early_end import record_death
 from keepbest.training.interruption import Interrupted
 from keepbest.training.launch import fits_one_process
 from keepbest.training.reporting import explain_failure
@@ -37,10 +37,8 @@ def run_training(directory: Path, trainer: Mapping[str, Any]) -> RunStatus:
     worker = worker_of(directory, trainer)
     ending = worker.ended_by(worker.run(), directory)
     jobs = [member.directory for member in read_members(directory).all] if is_shared(directory) else []
-    status = record_early_end(directory, ending).status
+    status = record_death(directory, ending, jobs).status
     if status not in FINISHED:
-        for job_dir in jobs:
-            record_early_end(job_dir, ending)
         if isinstance(ending, Interrupted):
             raise ending
         if not ending.told:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from keepbest.errors import KeepbestError
+from keepbest.errors import KeepbestError, OwnedError
 from keepbest.records.ownership import owned
 from keepbest.records.run_record import Failure, RunRecord, RunStatus
 from keepbest.records.store import RUN_FILE, read_record, write_record
@@ -28,6 +28,20 @@ def record_early_end(job_dir: Path, error: BaseException) -> RunRecord:
         record = dataclasses.replace(record, status=status, error=failure)
         write_record(job_dir, record)
     return record
+
+
+def record_death(job_dir: Path, error: BaseException, others: Iterable[Path] = ()) -> RunRecord:
+    """Let the records of a job whose process has ended say so, where it could not; return the job's.
+
+    Args:
+        job_dir: the job's directory. Where another process holds it, nothing is written: that one refused ours.
+        error: what the end of the process means.
+        others: the directories of the jobs that it trained for.
+    """
+    with suppress(OwnedError), owned(job_dir):
+        for place in (job_dir, *others):
+            record_early_end(place, error)
+    return read_record(job_dir)
 
 
 @contextmanager

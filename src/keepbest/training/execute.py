@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Story(Protocol):
+class Procedure(Protocol):
     """What a job does with its session. There is one for a job of its own, and one for a training that jobs share."""
 
     def callbacks(self, config: PlainConfig, record: RunningRecord) -> Sequence[Callback]:
         """Return callbacks beside those of the config."""
 
-    def tell(self, session: Session, record: RunningRecord, resume_from: Path | None) -> None:
+    def run(self, session: Session, record: RunningRecord, resume_from: Path | None) -> None:
         """Train, from a checkpoint or from the beginning, and finish the record."""
 
 
-def execute(job_dir: Path, story: Story | None = None) -> RunRecord:
+def execute(job_dir: Path, procedure: Procedure | None = None) -> RunRecord:
     """Run the job of a directory that holds `config.yaml` and `run.json`, and leave a finished record.
 
     A job that was interrupted, or failed, goes on from its last checkpoint; without one it starts over. Needs no Hydra
@@ -45,7 +45,7 @@ def execute(job_dir: Path, story: Story | None = None) -> RunRecord:
 
     Args:
         job_dir: the directory.
-        story: what to do there; None for a job of its own.
+        procedure: what to do there; None for a job of its own.
 
     Returns:
         The record as written, `completed` or `diverged`.
@@ -62,15 +62,15 @@ def execute(job_dir: Path, story: Story | None = None) -> RunRecord:
             record = RunningRecord(job_dir, writes=writes)
             record.require_unfinished()
             with job_log(job_dir, speaks=writes):
-                _execute(job_dir, record, interruption, story or OwnStory(job_dir))
+                _execute(job_dir, record, interruption, procedure or OwnJob(job_dir))
     return record.value
 
 
-def _execute(job_dir: Path, record: RunningRecord, interruption: Interruption, story: Story) -> None:
+def _execute(job_dir: Path, record: RunningRecord, interruption: Interruption, procedure: Procedure) -> None:
     """Run the job, and write how it ended."""
     try:
         record.start()
-        _run(job_dir, record, interruption, story)
+        _run(job_dir, record, interruption, procedure)
     except BaseException as error:
         interruption.end()
         if record.value.status in FINISHED:  # a signal that came once the result was written
@@ -98,7 +98,7 @@ def _is_first_rank() -> bool:
     return bool(rank_zero.rank_zero_only.rank == 0)  # type: ignore[attr-defined]  # Lightning sets it on the function
 
 
-def _run(job_dir: Path, record: RunningRecord, interruption: Interruption, story: Story) -> None:
+def _run(job_dir: Path, record: RunningRecord, interruption: Interruption, procedure: Procedure) -> None:
     from keepbest.training.kept_files import KeptFiles
     from keepbest.training.logged_rows import keep_logged_rows
     from keepbest.training.other_ranks import end_other_ranks, lost_rank
@@ -118,12 +118,12 @@ def _run(job_dir: Path, record: RunningRecord, interruption: Interruption, story
         kept_files,
         writes=record.writes,
         resumes=resume_from is not None,
-        also=story.callbacks(config, record),
+        also=procedure.callbacks(config, record),
     )
     keep_logged_rows(session.trainer, goes_on=resume_from is not None and record.writes)
     try:
         with signals_taken_from(session.trainer, interruption):
-            story.tell(session, record, resume_from)
+            procedure.run(session, record, resume_from)
     except BaseException as error:
         if as_interruption(error):
             end_other_ranks(session.trainer)
@@ -132,7 +132,7 @@ def _run(job_dir: Path, record: RunningRecord, interruption: Interruption, story
         raise
 
 
-class OwnStory:
+class OwnJob:
     """A job of its own: fit, restore the best weights, verify them, test, draw, record.
 
     Args:
@@ -146,7 +146,7 @@ class OwnStory:
         """Return none."""
         return ()
 
-    def tell(self, session: Session, record: RunningRecord, resume_from: Path | None) -> None:
+    def run(self, session: Session, record: RunningRecord, resume_from: Path | None) -> None:
         """Train and test, and write the result."""
         from keepbest.training.best import find_best, forget_best, note_best, note_best_so_far, restore_and_verify
         from keepbest.training.ending import status_of

@@ -9,7 +9,7 @@ from typing import Any
 
 from keepbest.composition.checks import check
 from keepbest.records.run_record import RunRecord
-from keepbest.training.early_end import record_early_end
+from keepbest.training.early_end import record_death
 from keepbest.training.running_record import FINISHED
 from keepbest.training.worker_process import Worker
 
@@ -41,7 +41,7 @@ def fits_one_process(trainer: Mapping[str, Any]) -> bool:
 def _run_worker(job_dir: Path) -> RunRecord:
     worker = Worker([sys.executable, "-m", "keepbest.training.worker", str(job_dir)])
     status = worker.run()
-    record = record_early_end(job_dir, worker.ended_by(status, job_dir))
+    record = record_death(job_dir, worker.ended_by(status, job_dir))
     if record.status in FINISHED:
         return record
     raise worker.ended_by(status, job_dir)
