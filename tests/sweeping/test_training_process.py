@@ -1,12 +1,20 @@
 """One training in a process of its own: what is written about it by whoever waits for it."""
 
+import signal
+import threading
+import time
+
 import pytest
 
+from keepbest.composition.resolved import read_config
+from keepbest.errors import OwnedError
 from keepbest.records.ownership import owned
 from keepbest.records.run_record import RunStatus
 from keepbest.records.store import read_record
+from keepbest.sweeping.stop_order import StopOrder
 from keepbest.sweeping.training_process import run_training
 from keepbest.training.early_end import record_death
+from keepbest.training.interruption import Interrupted
 from keepbest.training.job import create_job
 from keepbest.training.worker_process import WorkerError
 
@@ -17,15 +25,51 @@ def job(compose_config, tmp_path):
     return tmp_path / "job"
 
 
-def test_a_directory_that_another_process_holds_keeps_its_record(job, capfd):
-    """That process has refused ours, and writes its own end."""
+TRAINER = {"accelerator": "cpu", "devices": 1}
+
+
+def test_a_directory_that_another_process_holds_is_refused_and_keeps_its_record(job):
     with owned(job):
         before = (job / "run.json").read_bytes()
-        status = run_training(job, {"accelerator": "cpu", "devices": 1})
-        assert status is RunStatus.PENDING
+        with pytest.raises(OwnedError, match="is held by another process"):
+            run_training(job, TRAINER, StopOrder(job))
         assert (job / "run.json").read_bytes() == before
-    assert "is held by another process" in capfd.readouterr().err
-    assert run_training(job, {"accelerator": "cpu", "devices": 1}) is RunStatus.COMPLETED
+
+
+def test_a_training_has_the_environment_of_the_moment_and_its_output_is_in_its_log(job, monkeypatch, capfd):
+    """The process that forks it was started long before."""
+    assert run_training(job, TRAINER, StopOrder(job)) is RunStatus.COMPLETED
+    capfd.readouterr()
+    for threads in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        place = job.parent / threads
+        create_job(place, threads, read_config(job))
+        assert run_training(place, TRAINER, StopOrder(place)) is RunStatus.COMPLETED
+        assert read_record(place).environment.threads == int(threads)
+        assert "restored the best weights" in (place / "train.log").read_text()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_order_ends_what_runs_wherever_it_comes_from(compose_config, tmp_path):
+    create_job(tmp_path / "job", "job", compose_config(["trainer=cpu", "callbacks.early_stopping.patience=10000"]))
+    order = StopOrder(tmp_path)
+    started = tmp_path / "job" / "metrics.csv"
+
+    def give() -> None:
+        while not started.exists():
+            time.sleep(0.05)
+        StopOrder(tmp_path).give(signal.SIGTERM)
+
+    giver = threading.Thread(target=give)
+    giver.start()
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        run_training(tmp_path / "job", TRAINER, order)
+    giver.join()
+    assert read_record(tmp_path / "job").status is RunStatus.INTERRUPTED
+    order.give()
+    assert order.ending is signal.SIGTERM, "a failure does not take a signal's place"
+    order.withdraw()
+    assert not order.is_given
 
 
 def test_a_death_that_nobody_could_write_is_written_for_all_jobs(job, compose_config, tmp_path):

@@ -12,9 +12,11 @@ from keepbest.records.run_record import RunRecord
 from keepbest.records.store import read_sweep
 from keepbest.records.sweep_record import SweepJob
 from keepbest.reports.sweep import TrainingOutline, show_plan, show_sweep
+from keepbest.reports.sweep_progress import SweepProgress, TrainingToShow
 from keepbest.sweeping.hydra_sweep import batches_of, open_sweep, write_multirun
 from keepbest.sweeping.proof import ProofError
 from keepbest.training.interruption import Interrupted
+from keepbest.training.job_log import LOG_FILE
 
 if TYPE_CHECKING:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -51,7 +53,7 @@ def run_sweep(
         ProofError: when a member's result is not that of an independent job.
         Interrupted: when a signal ended the sweep.
     """
-    sweep = open_sweep(sweeper, settings, arguments, resumes=resumes)
+    sweep = open_sweep(sweeper, settings, _Display(), arguments, resumes=resumes)
     batches = [[job.overrides for job in sweep.jobs.values()]] if resumes else batches_of(sweeper, overrides)
     records: dict[int, RunRecord] = {}
     for plan in _plans(sweep, batches):
@@ -95,10 +97,35 @@ def _run(sweep: SweepRun, plan: Plan) -> None:
         raise
 
 
+class _Display:
+    """Shows on the terminal what becomes of trainings."""
+
+    def begin(self, trainings: Sequence[Training]) -> None:
+        """Show that they are going to run."""
+        shown = [
+            TrainingToShow(training.in_words(), for_people(training.directory / LOG_FILE), _most_epochs(training))
+            for training in trainings
+        ]
+        self._progress = SweepProgress(shown)
+        self._progress.start()
+
+    def hear(self, number: int, record: RunRecord) -> None:
+        """Show how far one of them is."""
+        self._progress.update(number, record)
+
+    def end(self) -> None:
+        """Leave the terminal to others."""
+        self._progress.stop()
+
+
+def _most_epochs(training: Training) -> int | None:
+    most_epochs = training.jobs[0].config["trainer"].get("max_epochs")
+    return None if most_epochs in (None, -1) else most_epochs
+
+
 def _outline(training: Training, jobs: Mapping[int, SweepJob]) -> TrainingOutline:
     numbers = [job.number for job in training.jobs]
-    most_epochs = training.jobs[0].config["trainer"].get("max_epochs")
-    return TrainingOutline(numbers, None if most_epochs in (None, -1) else most_epochs, jobs[numbers[0]].alone)
+    return TrainingOutline(numbers, _most_epochs(training), jobs[numbers[0]].alone)
 
 
 def arguments_to_resume(sweep_dir: Path) -> list[str]:

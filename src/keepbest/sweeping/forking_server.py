@@ -7,6 +7,7 @@ is the process that forks; it computes nothing itself, so that it has no threads
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -20,7 +21,7 @@ def serve(commands: int, answers: int) -> None:
     """Run what is asked for, one training at a time, until the other end is closed.
 
     Args:
-        commands: the descriptor from which directories are read, a line each.
+        commands: the descriptor from which `{"directory": ..., "environment": {...}}` is read, a line each.
         answers: the descriptor to which `started PID` and `ended STATUS` are written; the status is that of
             `os.waitstatus_to_exitcode`, negative for a signal.
     """
@@ -28,7 +29,8 @@ def serve(commands: int, answers: int) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, STATUS_OF)  # a training unblocks them, once it has handlers for them
     with os.fdopen(commands, encoding="utf-8") as lines:
         for line in lines:
-            pid = _fork(Path(line.rstrip("\n")), (commands, answers))
+            order = json.loads(line)
+            pid = _fork(Path(order["directory"]), order["environment"], (commands, answers))
             _answer(answers, f"started {pid}")
             _, status = os.waitpid(pid, 0)
             _answer(answers, f"ended {os.waitstatus_to_exitcode(status)}")
@@ -39,7 +41,7 @@ def _import_everything() -> None:
     from keepbest.training import execute, session  # noqa: F401
 
 
-def _fork(directory: Path, ours: tuple[int, ...]) -> int:
+def _fork(directory: Path, environment: dict[str, str], ours: tuple[int, ...]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
@@ -51,6 +53,7 @@ def _fork(directory: Path, ours: tuple[int, ...]) -> int:
         for descriptor in ours:
             os.close(descriptor)
         _send_output_to(directory / LOG_FILE)
+        _take_environment(environment)
         from keepbest.sweeping.worker import execute_either
         from keepbest.training.worker import main
 
@@ -62,10 +65,21 @@ def _fork(directory: Path, ours: tuple[int, ...]) -> int:
 
 
 def _send_output_to(path: Path) -> None:
-    """Send what the training prints to its log; several trainings on one terminal would be a muddle."""
+    """Send what the training says to its log; several trainings on one terminal would be a muddle."""
     log = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o666)
-    os.dup2(log, sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(log, stream.fileno())
     os.close(log)
+
+
+def _take_environment(environment: dict[str, str]) -> None:
+    """Take the environment that the training is to have; torch has read what it wants to know by now."""
+    os.environ.clear()
+    os.environ.update(environment)
+    if (threads := environment.get("OMP_NUM_THREADS", "")).isdecimal() and int(threads):
+        import torch
+
+        torch.set_num_threads(int(threads))
 
 
 def _answer(descriptor: int, text: str) -> None:

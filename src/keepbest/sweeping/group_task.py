@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,19 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 
 from keepbest.composition.resolved import read_config
+from keepbest.errors import KeepbestError
 from keepbest.records.run_record import RunStatus
 from keepbest.records.store import read_record
+from keepbest.sweeping.device_lease import leased
+from keepbest.sweeping.stop_order import StopOrder
 from keepbest.sweeping.training_process import run_training
+from keepbest.training.interruption import Interrupted
+from keepbest.training.reporting import explain_failure
 
-STOPPED_FILE = ".failed"
-"""In the sweep's directory, once a training has failed and the others are not to be started."""
+
+def this_process() -> str:
+    """Return what no other process is called, on any machine."""
+    return f"{os.getpid()} on {socket.gethostname()}"
 
 
 @dataclass(frozen=True)
@@ -30,42 +37,46 @@ class GroupTask:
 
     Args:
         directories: of the trainings, by the number that the launcher gives to each.
-        jobs: whose they are, in words, by the same number.
+        home: the process that started the sweep, see `this_process`.
         cwd: where the sweep was started; the user's own modules lie there.
         retries: how often a training that failed is tried again.
         sweep_dir: the sweep's directory.
         fail_fast: whether nothing more is started once one has failed.
+        devices: the accelerators that the sweep's trainings share out among themselves; None where that is not to be
+            done, because there are none or the launcher does it.
     """
 
     directories: Mapping[int, str]
-    jobs: Mapping[int, str]
+    home: str
     cwd: str
     retries: int
     sweep_dir: str
     fail_fast: bool
+    devices: Sequence[str] | None = None
 
     def __call__(self, config: Any) -> str:
         """Train, and return the status in the training's record."""
-        number = int(HydraConfig.get().job.num)
-        directory, stopped = Path(self.directories[number]), Path(self.sweep_dir, STOPPED_FILE)
+        directory, order = Path(self.directories[int(HydraConfig.get().job.num)]), StopOrder(Path(self.sweep_dir))
         os.chdir(self.cwd)
         if self.cwd not in sys.path:
             sys.path.insert(0, self.cwd)
-        if self.fail_fast and stopped.exists():
-            return read_record(directory).status.value
-        began = time.monotonic()
-        status = self._train(directory)
-        where = f"training {number + 1} of {len(self.directories)}"
-        sys.stdout.write(f"{where}, {self.jobs[number]}: {status.value} in {time.monotonic() - began:.1f} s\n")
-        sys.stdout.flush()
+        try:
+            if not order.is_given:
+                self._train(directory, order)
+        except Interrupted:
+            if self.home == this_process():
+                raise
+        except KeepbestError as error:
+            explain_failure(error)
+        status = read_record(directory).status
         if self.fail_fast and status is not RunStatus.COMPLETED:
-            stopped.touch()
+            order.give()
         return status.value
 
-    def _train(self, directory: Path) -> RunStatus:
+    def _train(self, directory: Path, order: StopOrder) -> None:
         trainer = read_config(directory)["trainer"]
         for _ in range(self.retries + 1):
-            status = run_training(directory, trainer)
-            if status is not RunStatus.FAILED:
+            with leased(trainer, self.devices):
+                status = run_training(directory, trainer, order)
+            if status is not RunStatus.FAILED or order.is_given:
                 break
-        return status

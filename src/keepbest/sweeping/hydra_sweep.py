@@ -15,16 +15,20 @@ from keepbest.sweeping.sweep_run import SweepRun
 if TYPE_CHECKING:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
+    from keepbest.sweeping.training_watch import Listener
+
 MULTIRUN_FILE = "multirun.yaml"
 
 
 def open_sweep(
-    sweeper: BasicSweeper, settings: Mapping[str, Any], arguments: Sequence[str], *, resumes: bool
+    sweeper: BasicSweeper, settings: Mapping[str, Any], listener: Listener, arguments: Sequence[str], *, resumes: bool
 ) -> SweepRun:
     """Return the sweep of a sweeper that was set up."""
     assert sweeper.config is not None
     assert sweeper.hydra_context is not None
-    return SweepRun(sweeper.hydra_context, sweeper.config, SweepSettings(**settings), arguments, resumes=resumes)
+    return SweepRun(
+        sweeper.hydra_context, sweeper.config, SweepSettings(**settings), listener, arguments, resumes=resumes
+    )
 
 
 def batches_of(sweeper: BasicSweeper, arguments: Sequence[str]) -> Iterator[list[list[str]]]:

@@ -12,6 +12,7 @@ from keepbest.errors import KeepbestError
 from keepbest.records.metrics_table import METRICS_FILE
 from keepbest.records.run_record import RunRecord
 from keepbest.records.store import read_record
+from keepbest.training.running_record import FINISHED
 
 if TYPE_CHECKING:
     from keepbest.sweeping.plan import Training
@@ -46,8 +47,9 @@ class ProofError(KeepbestError):
 
 
 def choose(trainings: Sequence[Training], count: int) -> list[int]:
-    """Return the numbers of up to `count` randomly chosen jobs that share a training."""
-    shared = [job.number for training in trainings if training.members for job in training.jobs]
+    """Return the numbers of up to `count` randomly chosen jobs that share a training and have their results."""
+    jobs = [job for training in trainings if training.members for job in training.jobs]
+    shared = [job.number for job in jobs if read_record(job.directory).status in FINISHED]
     return sorted(random.SystemRandom().sample(shared, min(count, len(shared))))
 
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra.core.plugins import Plugins
-
 from keepbest.composition.checks import check
 from keepbest.errors import ConfigError
 from keepbest.records.ownership import as_it_stands
@@ -18,9 +16,9 @@ from keepbest.records.run_record import RunRecord
 from keepbest.records.store import RUN_FILE, SWEEP_FILE, read_record, read_sweep, write_sweep
 from keepbest.records.sweep_record import SweepJob, SweepRecord
 from keepbest.sweeping.fingerprint import MASKED, config_hash
-from keepbest.sweeping.group_task import STOPPED_FILE, GroupTask
 from keepbest.sweeping.job_composer import ComposedJob, JobComposer
 from keepbest.sweeping.job_files import JobFiles
+from keepbest.sweeping.launching import Launching
 from keepbest.sweeping.plan import Training, find_trainings, job_entry, require_same, training_of, with_status
 from keepbest.sweeping.proof import PROOFS, ProofError, choose, differences
 from keepbest.training.running_record import FINISHED
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from keepbest.sweeping.settings import SweepSettings
+    from keepbest.sweeping.training_watch import Listener
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,7 @@ class SweepRun:
         context: Hydra's.
         config: the sweep's, as Hydra hands it to sweepers.
         settings: of the sweeper.
+        listener: hears what becomes of the trainings while they run.
         arguments: the command line after `keepbest train`, for the record.
         resumes: whether jobs go on with the configs that they have on the disk, whatever conf/ says now.
 
@@ -66,6 +66,7 @@ class SweepRun:
         context: HydraContext,
         config: DictConfig,
         settings: SweepSettings,
+        listener: Listener,
         arguments: Sequence[str] = (),
         *,
         resumes: bool = False,
@@ -73,7 +74,7 @@ class SweepRun:
         self.directory = Path(str(config.hydra.sweep.dir)).absolute()
         self.jobs: dict[int, SweepJob] = {}
         self.settings = settings
-        self._context, self._config, self._resumes = context, config, resumes
+        self._context, self._config, self._resumes, self._listener = context, config, resumes, listener
         self._composer = JobComposer(context.config_loader, config, MASKED)
         self._files = JobFiles(self.directory, self._composer)
         self._arguments, self._record = list(arguments), None
@@ -201,25 +202,11 @@ class SweepRun:
         write_sweep(self.directory, self._record)
 
     def _launch(self, trainings: Sequence[Training]) -> None:
-        directories = {number: str(training.directory) for number, training in enumerate(trainings)}
-        task = GroupTask(
-            directories,
-            {number: training.in_words() for number, training in enumerate(trainings)},
-            str(Path.cwd()),
-            self.settings.retries,
-            str(self.directory),
-            self.settings.fail_fast,
-        )
-        launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=self._context, task_function=task, config=self._config
-        )
-        (self.directory / STOPPED_FILE).unlink(missing_ok=True)  # of an earlier command
+        launching = Launching(self._context, self._config, self.directory, self.settings)
         try:
-            returns = launcher.launch([list(training.jobs[0].overrides) for training in trainings], initial_job_idx=0)
+            launching.run(trainings, self._listener)
         finally:
             self._note_statuses()
-        for result in returns:
-            _ = result.return_value  # raises what went wrong in the launcher's process, beside the training
 
     def _note_statuses(self) -> None:
         for number, job in self.jobs.items():

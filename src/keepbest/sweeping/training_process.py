@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import signal
 import subprocess
@@ -12,37 +13,40 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from keepbest.records.ownership import owned
 from keepbest.records.run_record import RunStatus
 from keepbest.sweeping.members import is_shared, read_members
+from keepbest.sweeping.stop_order import StopOrder
 from keepbest.training.early_end import record_death
 from keepbest.training.interruption import Interrupted
+from keepbest.training.job_log import LOG_FILE
 from keepbest.training.launch import fits_one_process
-from keepbest.training.reporting import explain_failure
 from keepbest.training.running_record import FINISHED
 from keepbest.training.worker_process import Process, Worker, clean_environment
 
 
-def run_training(directory: Path, trainer: Mapping[str, Any]) -> RunStatus:
+def run_training(directory: Path, trainer: Mapping[str, Any], order: StopOrder) -> RunStatus:
     """Run a job directory, or a shared one, in a process of its own, and wait; return the status in its record.
 
-    Where the process could not write how it ended, that is written here, for each of its jobs.
+    What it says goes to its log. Where it could not write how it ended, that is written here, for each of its jobs.
 
     Args:
         directory: what to run.
         trainer: the trainer's settings.
+        order: what ends it early, beside signals to this process.
 
     Raises:
         Interrupted: when a signal ended it.
+        OwnedError: when another process trains there.
     """
+    with owned(directory):
+        jobs = [member.directory for member in read_members(directory).all] if is_shared(directory) else []
     worker = worker_of(directory, trainer)
-    ending = worker.ended_by(worker.run(), directory)
-    jobs = [member.directory for member in read_members(directory).all] if is_shared(directory) else []
+    with order.obeyed_by(worker):
+        ending = worker.ended_by(worker.run(), directory)
     status = record_death(directory, ending, jobs).status
-    if status not in FINISHED:
-        if isinstance(ending, Interrupted):
-            raise ending
-        if not ending.told:
-            explain_failure(ending)
+    if status not in FINISHED and isinstance(ending, Interrupted):
+        raise ending
     return status
 
 
@@ -56,7 +60,8 @@ def worker_of(directory: Path, trainer: Mapping[str, Any]) -> Worker:
     # elsewhere than on Linux a fork is not safe once certain libraries are loaded, or impossible
     if fits_one_process(trainer) and sys.platform == "linux":
         return ForkedWorker(directory)
-    return Worker([sys.executable, "-m", "keepbest.sweeping.worker", str(directory)])
+    command = [sys.executable, "-m", "keepbest.sweeping.worker", str(directory)]
+    return Worker(command, directory / LOG_FILE)
 
 
 class ForkedWorker(Worker):
@@ -112,7 +117,8 @@ class ForkingServer:
     def start(self, directory: Path) -> Process:
         """Start a training; one at a time."""
         with suppress(BrokenPipeError):
-            self._commands.write(f"{directory.absolute()}\n")
+            order = {"directory": str(directory.absolute()), "environment": clean_environment()}
+            self._commands.write(f"{json.dumps(order)}\n")
             self._commands.flush()
         return _Forked(self, self.answer("started"))
 

@@ -60,12 +60,17 @@ class RunningRecord:
         self.note(timing=dataclasses.replace(self.value.timing, epochs_trained=trained))
 
     def start(self) -> None:
-        """Write that the job is running, since when, and where; what an earlier attempt measured in time is kept."""
+        """Write that the job is running, since when, and where; what an earlier attempt measured in time is kept.
+
+        Its number of threads is taken over, too: sums that are split in another way come out a little different.
+        """
         import torch
 
         timing, environment = self.value.timing, self.value.environment
         self._seconds_before = timing.seconds or 0.0
-        host, threads = socket.gethostname(), torch.get_num_threads()
+        threads = environment.threads or torch.get_num_threads()
+        torch.set_num_threads(threads)
+        host = socket.gethostname()
         self.note(environment=dataclasses.replace(environment, host=host, pid=os.getpid(), threads=threads))
         if self.value.config_sha256 is None:  # a crash came before it was written
             self.note(config_sha256=sha256_of(self._job_dir / CONFIG_FILE))

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
@@ -59,12 +59,14 @@ class Worker:
 
     Args:
         command: what to run.
+        log: the file that its output goes to; None: where this process's goes.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
-        self._command = command
+    def __init__(self, command: Sequence[str], log: Path | None = None) -> None:
+        self._command, self._log = command, log
         self._process: Process | None = None
         self._signal: signal.Signals | None = None
+        self._taken: signal.Signals | None = None  # from whoever else wanted it, while the worker runs
         self._kill = threading.Timer(GRACE_SECONDS, self._kill_all)
 
     def run(self) -> int:
@@ -72,15 +74,25 @@ class Worker:
 
         It ends the ranks that it started. What has not ended `GRACE_SECONDS` after a signal is killed.
         """
-        with self._passing_signals_on():
-            self._process = self._start()
-            self._pass_on()
-            status = self._process.wait()
+        try:
+            with self._passing_signals_on():
+                self._process = self._start()
+                self._pass_on()
+                status = self._process.wait()
+        finally:
+            self._kill.cancel()
         if status != 0:
             self._kill_all()  # ranks that outlived the first one
-        elif self._signal is not None:
-            signal.raise_signal(self._signal)  # too late for this job, not for what comes after it
+        elif self._taken is not None:
+            signal.raise_signal(self._taken)  # too late for this job, not for what comes after it
         return status
+
+    def interrupt(self, number: signal.Signals) -> None:
+        """Let a signal end the worker. Later ones change nothing."""
+        if self._signal is None:
+            self._signal = number
+            self._kill.start()
+            self._pass_on()
 
     def ended_by(self, status: int, job_dir: Path) -> WorkerError | Interrupted:
         """Return what an exit status without a result means."""
@@ -95,7 +107,10 @@ class Worker:
         """Start the process with the signals blocked that it is going to take, until it has a handler for them."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STATUS_OF)
         try:
-            return subprocess.Popen(self._command, env=clean_environment(), start_new_session=True)
+            with self._log.open("ab") if self._log else nullcontext() as output:
+                return subprocess.Popen(
+                    self._command, env=clean_environment(), start_new_session=True, stdout=output, stderr=output
+                )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -116,16 +131,13 @@ class Worker:
             return
 
         def take(number: int, _frame: FrameType | None) -> None:
-            if self._signal is None:
-                self._signal = signal.Signals(number)
-                self._kill.start()
-                self._pass_on()
+            self._taken = self._taken or signal.Signals(number)
+            self.interrupt(self._taken)
 
         before = {number: signal.signal(number, take) for number in STATUS_OF}
         try:
             yield
         finally:
-            self._kill.cancel()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
