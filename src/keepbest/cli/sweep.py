@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keepbest.records.run_record import RunRecord
 from keepbest.records.store import read_sweep
 from keepbest.records.sweep_record import SweepJob
+from keepbest.reports.search import SearchOutline, show_search, show_search_end
 from keepbest.reports.sweep import TrainingOutline, show_plan, show_sweep
 from keepbest.reports.sweep_progress import SweepProgress, TrainingToShow
-from keepbest.sweeping.hydra_sweep import batches_of, open_sweep, write_multirun
+from keepbest.sweeping.hydra_sweep import batches_of, open_search, open_sweep, write_multirun
 from keepbest.sweeping.proof import ProofError
+from keepbest.sweeping.settings import DIRECTIONS
 from keepbest.training.interruption import Interrupted
 from keepbest.training.job_log import LOG_FILE
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     from keepbest.sweeping.plan import Training
+    from keepbest.sweeping.search import Search
     from keepbest.sweeping.sweep_run import Plan, SweepRun
 
 Runs = list[tuple[Path, RunRecord]]
@@ -43,7 +46,8 @@ def run_sweep(
         overrides: the sweep's, with its choices and ranges.
         settings: of the sweeper.
         arguments: the command line, for the record.
-        resumes: whether the jobs are those that the sweep's directory holds, whatever the overrides say.
+        resumes: whether the jobs are those that the sweep's directory holds, whatever the overrides say; a search goes
+            on with them either way.
 
     Returns:
         The directory and the record of each job; none of a dry run.
@@ -54,20 +58,30 @@ def run_sweep(
         Interrupted: when a signal ended the sweep.
     """
     sweep = open_sweep(sweeper, settings, _Display(), arguments, resumes=resumes)
-    batches = [[job.overrides for job in sweep.jobs.values()]] if resumes else batches_of(sweeper, overrides)
+    search = open_search(sweeper, sweep, settings, overrides)
+    batches: Iterable[list[list[str]]]
+    if search is not None:
+        show_search(for_people(sweep.directory), _search_outline(search))
+        batches = () if sweep.settings.dry_run else search.batches()
+    else:
+        batches = [[job.overrides for job in sweep.jobs.values()]] if resumes else batches_of(sweeper, overrides)
     records: dict[int, RunRecord] = {}
     for plan in _plans(sweep, batches):
         if sweep.settings.dry_run:
             continue
         write_multirun(sweeper, sweep.directory)
         _run(sweep, plan)
-        records |= {number: sweep.record_of(number) for number in plan.numbers}
+        records |= sweep.records(plan.numbers)
+    if search is not None and not sweep.settings.dry_run:
+        records = sweep.records()  # those of earlier commands are part of the search
     if records:
         show_sweep(for_people(sweep.directory), sweep.jobs, records, sweep.trained_epochs(records))
+        if search is not None:
+            show_search_end(_best_trial(search), search.counts(), search.ended_early)
     return [(sweep.directory_of(number), record) for number, record in records.items()]
 
 
-def _plans(sweep: SweepRun, batches: Iterator[list[list[str]]] | list[list[list[str]]]) -> Iterator[Plan]:
+def _plans(sweep: SweepRun, batches: Iterable[list[list[str]]]) -> Iterator[Plan]:
     for batch in batches:
         plan = sweep.plan(batch)
         outlines = [_outline(training, sweep.jobs) for training in plan.trainings]
@@ -91,7 +105,7 @@ def _run(sweep: SweepRun, plan: Plan) -> None:
         show_sweep(
             for_people(sweep.directory),
             sweep.jobs,
-            {number: sweep.record_of(number) for number in plan.numbers},
+            sweep.records(plan.numbers),
             sweep.trained_epochs(plan.numbers),
         )
         raise
@@ -126,6 +140,22 @@ def _most_epochs(training: Training) -> int | None:
 def _outline(training: Training, jobs: Mapping[int, SweepJob]) -> TrainingOutline:
     numbers = [job.number for job in training.jobs]
     return TrainingOutline(numbers, _most_epochs(training), jobs[numbers[0]].alone)
+
+
+def _search_outline(search: Search) -> SearchOutline:
+    return SearchOutline(
+        n_trials=search.n_trials,
+        n_jobs=min(search.settings.n_jobs, search.n_trials),
+        sampler=search.sampler_name,
+        direction=DIRECTIONS[search.objective.mode],
+        monitor=search.objective.monitor,
+        parameters={parameter.key: parameter.in_words() for parameter in search.space.parameters},
+    )
+
+
+def _best_trial(search: Search) -> str | None:
+    best = search.best()
+    return None if best is None else f"{best.number}, job {best.job}: {' '.join(best.overrides)}"
 
 
 def arguments_to_resume(sweep_dir: Path) -> list[str]:

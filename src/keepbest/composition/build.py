@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lightning.fabric.plugins import CheckpointIO
     from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
     from lightning.pytorch.loggers import Logger
+    from optuna.samplers import BaseSampler
 
 T = TypeVar("T")
 Node = Mapping[str, Any]
@@ -92,6 +93,14 @@ def build_trainer(
         "trainer",
     )
     return _expect(trainer, "trainer", Trainer)
+
+
+def build_sampler(node: Node) -> BaseSampler:
+    """Make the sampler of a search."""
+    from optuna.samplers import BaseSampler
+
+    kind: type[BaseSampler] = BaseSampler  # type: ignore[type-abstract]  # it is only compared with
+    return _build(node, "hydra.sweeper.sampler", kind)
 
 
 def _build(node: Node, key: str, kind: type[T]) -> T:

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from keepbest.sweeping.settings import SweepSettings
+from keepbest.sweeping.search import Search
+from keepbest.sweeping.search_space import read_space
+from keepbest.sweeping.settings import search_settings, sweep_settings
 from keepbest.sweeping.sweep_run import SweepRun
 
 if TYPE_CHECKING:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.types import Override
 
     from keepbest.sweeping.training_watch import Listener
 
@@ -27,16 +30,31 @@ def open_sweep(
     assert sweeper.config is not None
     assert sweeper.hydra_context is not None
     return SweepRun(
-        sweeper.hydra_context, sweeper.config, SweepSettings(**settings), listener, arguments, resumes=resumes
+        sweeper.hydra_context, sweeper.config, sweep_settings(settings), listener, arguments, resumes=resumes
     )
 
 
 def batches_of(sweeper: BasicSweeper, arguments: Sequence[str]) -> Iterator[list[list[str]]]:
     """Yield the overrides of the jobs, `hydra.sweeper.max_batch_size` jobs at a time, as Hydra's basic sweeper does."""
+    yield from sweeper.split_arguments(_overrides(sweeper, arguments), sweeper.max_batch_size)
+
+
+def open_search(
+    sweeper: BasicSweeper, sweep: SweepRun, settings: Mapping[str, Any], arguments: Sequence[str]
+) -> Search | None:
+    """Return the search that a sweeper asks for; None for one that has all its jobs in its overrides.
+
+    Raises:
+        ConfigError: for a search that cannot work.
+    """
+    wanted = search_settings(settings)
+    return Search(sweep, read_space(_overrides(sweeper, arguments)), wanted) if wanted else None
+
+
+def _overrides(sweeper: BasicSweeper, arguments: Sequence[str]) -> list[Override]:
     assert sweeper.hydra_context is not None
     texts = [*(f"{key}={value}" for key, value in (sweeper.params or {}).items()), *arguments]
-    parser = OverridesParser.create(config_loader=sweeper.hydra_context.config_loader)
-    yield from sweeper.split_arguments(parser.parse_overrides(texts), sweeper.max_batch_size)
+    return OverridesParser.create(config_loader=sweeper.hydra_context.config_loader).parse_overrides(texts)
 
 
 def write_multirun(sweeper: BasicSweeper, directory: Path) -> None:

@@ -1,9 +1,17 @@
-"""The settings of the sweeper: those of `hydra.sweeper`."""
+"""The settings of the sweepers: those of `hydra.sweeper`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from keepbest.errors import ConfigError
+from keepbest.stopping.comparison import Mode
+
+DIRECTIONS: Mapping[Mode, Literal["minimize", "maximize"]] = {"min": "minimize", "max": "maximize"}
+_NODE = "hydra.sweeper"
 
 
 @dataclass(frozen=True)
@@ -25,3 +33,67 @@ class SweepSettings:
     prove: int = 0
     fail_fast: bool = False
     retries: int = 0
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How a search is run; the names are those of the published hydra-optuna-sweeper.
+
+    Args:
+        n_trials: how many trials the search has in all, those of earlier commands in its directory included.
+        n_jobs: how many are asked for, and handed to the launcher, at a time.
+        sampler: its `_target_` and its arguments.
+        direction: `minimize` or `maximize`; None: that of the objective, which it must agree with.
+        storage: a database's URL, or the path of a journal; None: a journal in the sweep's directory.
+        study_name: of the study in the storage; None: the sweep's id.
+        max_failure_rate: the share of trials asked for at a time that may end without a result; with more of them the
+            search ends.
+
+    Raises:
+        ConfigError: for a value out of range.
+    """
+
+    n_trials: int = 20
+    n_jobs: int = 2
+    sampler: Mapping[str, Any] = field(default_factory=dict)
+    direction: str | None = None
+    storage: str | None = None
+    study_name: str | None = None
+    max_failure_rate: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("n_trials", "n_jobs"):
+            if (count := getattr(self, name)) < 1:
+                raise ConfigError("it must be at least 1", key=f"{_NODE}.{name}", received=count)
+        if not 0 <= self.max_failure_rate <= 1:
+            raise ConfigError("it must be from 0 to 1", key=f"{_NODE}.max_failure_rate", received=self.max_failure_rate)
+
+    def require_direction(self, mode: Mode) -> None:
+        """Refuse a direction that is not the objective's.
+
+        Raises:
+            ConfigError: when it is another one.
+        """
+        if self.direction not in (None, DIRECTIONS[mode]):
+            raise ConfigError(
+                f"it must be that of the objective, whose mode is {mode}: {DIRECTIONS[mode]}",
+                key=f"{_NODE}.direction",
+                received=self.direction,
+                remedy="Leave it out, or change objective.mode",
+            )
+
+
+def sweep_settings(settings: Mapping[str, Any]) -> SweepSettings:
+    """Return what any sweeper is told about the sweep."""
+    return SweepSettings(**_of(SweepSettings, settings))
+
+
+def search_settings(settings: Mapping[str, Any]) -> SearchSettings | None:
+    """Return what a sweeper is told about a search; None where it is none."""
+    found = _of(SearchSettings, settings)
+    return SearchSettings(**found) if found else None
+
+
+def _of(kind: type, settings: Mapping[str, Any]) -> dict[str, Any]:
+    names = {known.name for known in dataclasses.fields(kind)}
+    return {name: value for name, value in settings.items() if name in names}

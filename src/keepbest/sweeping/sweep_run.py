@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keepbest.composition.checks import check
+from keepbest.composition.schema import objective_of
 from keepbest.errors import ConfigError
 from keepbest.records.ownership import as_it_stands
-from keepbest.records.run_record import RunRecord
+from keepbest.records.run_record import Objective, RunRecord
 from keepbest.records.store import RUN_FILE, SWEEP_FILE, read_record, read_sweep, write_sweep
 from keepbest.records.sweep_record import SweepJob, SweepRecord
 from keepbest.sweeping.fingerprint import MASKED, config_hash
@@ -57,6 +58,7 @@ class SweepRun:
 
     Attributes:
         directory: the sweep's, absolute.
+        id: the sweep's name.
         jobs: what is planned, by number.
         settings: of the sweeper.
     """
@@ -81,6 +83,8 @@ class SweepRun:
         if (self.directory / SWEEP_FILE).exists():
             self._record = read_sweep(self.directory)
             self.jobs = {job.number: job for job in self._record.jobs}
+        self.id = self._record.id if self._record else self.directory.name
+        self._numbers = {tuple(job.overrides): job.number for job in self.jobs.values()}
 
     def plan(self, overrides: Iterable[Sequence[str]]) -> Plan:
         """Find out what is left to train for jobs. Nothing is written.
@@ -91,9 +95,12 @@ class SweepRun:
         Raises:
             ConfigError: for a job that cannot work.
         """
-        composed = self._compose_all(overrides)
+        wanted = [tuple(texts) for texts in overrides]
+        composed = self._compose_all(wanted)
         begun, fresh = self._begun(composed), [job for job in composed if job.number not in self.jobs]
-        return Plan(tuple(job.number for job in composed), (*begun, *self._add(fresh)))
+        plan = Plan(tuple(job.number for job in composed), (*begun, *self._add(fresh)))
+        self._numbers.update(zip(wanted, plan.numbers, strict=True))
+        return plan
 
     def run(self, plan: Plan) -> None:
         """Train what is left to train, each training once. What becomes of it is in the records of the jobs."""
@@ -123,10 +130,29 @@ class SweepRun:
             raise ProofError({number: names for number, names in found.items() if names})
         return len(chosen)
 
+    def objective_of(self, overrides: Sequence[str]) -> Objective:
+        """Return the objective of a job that need not be planned.
+
+        Raises:
+            ConfigError: for a job that cannot work.
+        """
+        return objective_of(self._compose(len(self.jobs), overrides).config)
+
+    def number_of(self, overrides: Sequence[str]) -> int:
+        """Return the number of a job that was planned, also by an earlier command that said it in another way."""
+        number = self._numbers.get(tuple(overrides))
+        return self._compose_all([overrides])[0].number if number is None else number
+
     def record_of(self, number: int) -> RunRecord:
         """Return the record of a job, as it stands."""
         directory = self.directory_of(number)
         return as_it_stands(directory, read_record(directory))
+
+    def records(self, numbers: Iterable[int] | None = None) -> dict[int, RunRecord]:
+        """Return the records of jobs; of all that have one, where no numbers are given."""
+        if numbers is None:
+            numbers = [number for number in self.jobs if (self.directory_of(number) / RUN_FILE).exists()]
+        return {number: self.record_of(number) for number in numbers}
 
     def trained_epochs(self, numbers: Iterable[int]) -> int:
         """Return how many epochs were trained for jobs, those of a shared training once."""
@@ -139,7 +165,7 @@ class SweepRun:
         return self.directory / self.jobs[number].directory
 
     def _compose_all(self, overrides: Iterable[Sequence[str]]) -> list[ComposedJob]:
-        known = {tuple(job.overrides): job.number for job in self.jobs.values()}
+        known = dict(self._numbers)
         alike = {job.config_sha256: job.number for job in self.jobs.values()}
         composed, free = [], len(self.jobs)
         for texts in overrides:
@@ -194,7 +220,7 @@ class SweepRun:
         jobs = [self.jobs[number] for number in sorted(self.jobs)]
         before = self._record
         self._record = SweepRecord(
-            id=before.id if before else self.directory.name,
+            id=self.id,
             arguments=before.arguments if before and self._resumes else self._arguments,
             environment=self._files.environment,
             jobs=jobs,
