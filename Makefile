@@ -31,6 +31,7 @@ crash-test: set-up-test
 	.venv/bin/python -W ignore tests/crash/kill_over_and_over.py --kills 100 --signal TERM --signal INT \
 		--directory build/signals-$$(date +%s) $(ARGS)
 	.venv/bin/python -W ignore tests/crash/kill_ranks.py --kills 10 --directory build/ranks-$$(date +%s)
+	.venv/bin/python -W ignore tests/crash/kill_sweeps.py --kills 20 --directory build/sweeps-$$(date +%s)
 
 lint: set-up-test
 	$(IN_VENV) ruff check
