@@ -12,12 +12,15 @@ LINES = re.findall(
     r"^keepbest train( .*)?$", "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)), re.MULTILINE
 )
 COOKBOOK = [line.strip() for line in dict.fromkeys(LINES) if "mine" not in line and "--" not in line]
+SWEEPS = [line for line in COOKBOOK if line.startswith("-m ")]
+COOKBOOK = [line for line in COOKBOOK if line not in SWEEPS]
 SHORT = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "trainer.limit_val_batches=2"]
 ELSEWHERE = ("trainer=gpu", "trainer=ddp", "data=fashion_mnist", "hydra.run.dir")
 
 
 def test_the_cookbook_was_found():
     assert len(COOKBOOK) > 25
+    assert len(SWEEPS) == 3
     assert (
         README.index("make train") < README.index("make test") < README.index("pip install") < README.index("Cookbook")
     )
@@ -31,6 +34,13 @@ def test_a_line_of_the_cookbook_composes_and_is_accepted(line, compose_config):
     config = compose_config(shlex.split(line))
     check(config)
     check_targets({key: config[key] for key in ("model", "data", "callbacks", "logger")}, "config")
+
+
+@pytest.mark.parametrize("line", SWEEPS)
+def test_a_sweep_of_the_readme_is_planned(line, keepbest, tmp_path):
+    done = keepbest(["train", *shlex.split(line), "hydra.sweeper.dry_run=true"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "4 jobs, 4 trainings" in done.stdout
 
 
 @pytest.mark.parametrize("line", [line for line in COOKBOOK if not any(word in line for word in ELSEWHERE)])
