@@ -7,8 +7,8 @@ from keepbest.training.execute import execute
 from keepbest.training.job import create_job
 
 COMMON = (
-    "trainer=cpu", "trainer.max_epochs=60", "model.hidden_sizes=[32]", "model.dropout=0.2", "model.optimizer.lr=0.01",
-    "model/scheduler=plateau", "model.scheduler.patience=1", "data.batch_size=128", "guards.overlap=false",
+    "trainer=cpu", "trainer.max_epochs=40", "model.hidden_sizes=[16]", "model.dropout=0.2", "model.optimizer.lr=0.03",
+    "model/scheduler=plateau", "model.scheduler.patience=1", "data.batch_size=256", "guards.overlap=false",
 )  # fmt: skip
 AXES = {
     "callbacks.early_stopping.patience": ("2", "4", "8", "16"),
@@ -21,7 +21,7 @@ def test_48_members_of_3_trainings_have_what_48_jobs_have(keepbest, compose_conf
     grid = [f"{key}={','.join(values)}" for key, values in AXES.items()]
     done = keepbest(["train", "-m", *COMMON, *grid, "hydra.sweep.dir=sweep"], tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "48 jobs, 3 trainings of at most 180 epochs instead of 2880" in done.stdout
+    assert "48 jobs, 3 trainings of at most 120 epochs instead of 1920" in done.stdout
     plan = json.loads((tmp_path / "sweep" / "sweep.json").read_text())["jobs"]
     trained = 0
     for number, values in enumerate(itertools.product(*AXES.values())):

@@ -41,6 +41,8 @@ _FLAGS_WITH_VALUE = frozenset(
     ("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--info",
      "-i", "--experimental-rerun")
 )  # fmt: skip
+_MULTIRUN_FLAGS = frozenset(("-m", "--multirun"))
+_NOT_FORKED = ("hydra/launcher=", "hydra.sweeper.dry_run=", "trainer=ddp")
 
 
 class TrainCommand:
@@ -75,6 +77,10 @@ class TrainCommand:
         Raises:
             KeepbestError: for a config that cannot work, before anything is trained.
         """
+        if _is_plain_sweep(overrides):
+            from keepbest.sweeping.training_process import start_ahead
+
+            start_ahead()
         OmegaConf.register_new_resolver("launch_id", lambda: self._launch_id, replace=True)
         self._arguments = list(overrides)
         app = hydra.main(config_path=str(conf_dir()), config_name="train", version_base="1.3")(self._run_job)
@@ -250,6 +256,16 @@ def _command_line(overrides: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         sys.argv = before
+
+
+def _is_plain_sweep(arguments: Sequence[str]) -> bool:
+    """Return whether a command line looks like a sweep whose trainings this process will have forked."""
+    if any(argument.startswith(_NOT_FORKED) for argument in arguments):
+        return False
+    flags = [argument for argument in arguments if argument.startswith("-")]
+    return set(flags) <= _MULTIRUN_FLAGS and (
+        bool(flags) or any(argument.startswith("sweep=") for argument in arguments)
+    )
 
 
 def _split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -78,6 +78,7 @@ class Endings(Checkpoint):
     def __init__(self, stopping: MemberStopping, record: RunningRecord, directory: Path) -> None:
         self.links = KeptLinks(directory)
         self._endings: dict[int, Ending] = {}
+        self._plain: dict[int, dict[str, Any]] = {}  # the same, as they go into checkpoints
         self._stopping, self._record, self._directory = stopping, record, directory
         self._session: Session | None = None
         self._resumed_with: dict[str, Any] | None = None
@@ -116,6 +117,7 @@ class Endings(Checkpoint):
             return
         ending = self._ending(trainer, epochs)
         self._endings[ending.checks] = ending
+        self._plain.pop(ending.checks, None)
         for watch in watches:
             watch.concluded = ending.checks
 
@@ -166,8 +168,9 @@ class Endings(Checkpoint):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the endings so far into the checkpoint, and the random state for those that come right after it."""
-        endings = {number: dataclasses.asdict(ending) for number, ending in self._endings.items()}
-        checkpoint[_KEY] = {"endings": endings, "random_state": random_state()}
+        for number, ending in self._endings.items():
+            self._plain.setdefault(number, dataclasses.asdict(ending))
+        checkpoint[_KEY] = {"endings": dict(self._plain), "random_state": random_state()}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Go on with the endings so far, where a fit does; weights are also loaded to be evaluated."""

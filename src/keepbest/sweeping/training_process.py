@@ -24,6 +24,9 @@ from keepbest.training.launch import fits_one_process
 from keepbest.training.running_record import FINISHED
 from keepbest.training.worker_process import Process, Worker, clean_environment
 
+_CAN_FORK = sys.platform == "linux"
+"""Elsewhere a fork is not safe once certain libraries are loaded, or impossible."""
+
 
 def run_training(directory: Path, trainer: Mapping[str, Any], order: StopOrder) -> RunStatus:
     """Run a job directory, or a shared one, in a process of its own, and wait; return the status in its record.
@@ -57,11 +60,16 @@ def worker_of(directory: Path, trainer: Mapping[str, Any]) -> Worker:
         directory: what to run.
         trainer: the trainer's settings: a training on several devices needs a command line of its own.
     """
-    # elsewhere than on Linux a fork is not safe once certain libraries are loaded, or impossible
-    if fits_one_process(trainer) and sys.platform == "linux":
+    if fits_one_process(trainer) and _CAN_FORK:
         return ForkedWorker(directory)
     command = [sys.executable, "-m", "keepbest.sweeping.worker", str(directory)]
     return Worker(command, directory / LOG_FILE)
+
+
+def start_ahead() -> None:
+    """Start the process that trainings are going to be forked from: its imports take longer than what comes before."""
+    if _CAN_FORK:
+        _Servers.present()
 
 
 class ForkedWorker(Worker):
@@ -128,12 +136,11 @@ class ForkingServer:
         return int(line.removeprefix(word)) if line else None
 
     def close(self) -> None:
-        """Let it end."""
+        """End it: it computes nothing itself, and its trainings have ended."""
         with suppress(OSError):
             self._commands.close()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=5)
         self._process.kill()
+        self._process.wait()
 
 
 class _Forked:
