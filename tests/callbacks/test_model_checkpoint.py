@@ -243,6 +243,14 @@ def test_the_best_are_kept_as_without_saves_after_so_many_steps(
     assert left[0] == left[1]
 
 
+def test_a_best_that_is_found_before_the_first_step_of_an_epoch_is_kept(fit: Make, tmp_path: Path) -> None:
+    """The last checkpoint was saved at the same step, when the epoch before had ended."""
+    keeper = ModelCheckpoint(tmp_path, monitor="score", save_last="every_epoch")
+    settings = {"val_check_interval": 3, "check_val_every_n_epoch": None, "accumulate_grad_batches": 3}
+    fit(keeper, [4, 3], max_epochs=2, **settings)
+    assert (keeper.best_model_score, epoch_of(keeper.best_model_path)) == (3, 1)
+
+
 @pytest.mark.parametrize("steps", [0, -1, 1.5, True, "3"])
 def test_a_number_of_steps_that_cannot_work_is_refused(steps: Any) -> None:
     with pytest.raises(ConfigError, match="must be a whole number of optimizer steps, at least 1, got"):

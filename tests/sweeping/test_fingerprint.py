@@ -220,6 +220,10 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "no early stopping": {ES: None},
     "a whole epoch between checks": {"trainer.val_check_interval": 1.0},
     "several epochs between checks": {"trainer.check_val_every_n_epoch": 3},
+    "checks within epochs": {"trainer.val_check_interval": 0.25},
+    "checks by batches": {"trainer.val_check_interval": 23},
+    "checks of each batch": {"trainer.val_check_interval": 1, "trainer.check_val_every_n_epoch": None},
+    "checks across epochs": {"trainer.val_check_interval": 23, "trainer.check_val_every_n_epoch": None},
     "two processes": {"trainer.strategy": "ddp", "trainer.devices": 2},
     "a variant of ddp": {"trainer.strategy": "ddp_find_unused_parameters_true"},
     "a strategy as a node": {"trainer.strategy": node("lightning.pytorch.strategies.DDPStrategy", timeout=3)},
@@ -235,6 +239,7 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "a callback of the trainer's": {"trainer.callbacks": [node(f"{L}.LearningRateMonitor")]},
     "a learning rate that is searched for": {"callbacks.finder": node(f"{L}.LearningRateFinder")},
     "gradients that are added up": {"callbacks.adding": node(f"{L}.GradientAccumulationScheduler", scheduling={4: 2})},
+    "a keeper of the last state of each best": {f"{MC}.save_last": True},
     "all checkpoints kept": {f"{MC}.save_top_k": -1, f"{MC}.filename": "{epoch}"},
     "several kept": {f"{MC}.save_top_k": 3, f"{MC}.filename": "{epoch}-{val_loss:.3f}"},
     "weights only": {f"{MC}.save_weights_only": True},
@@ -247,17 +252,27 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "a keeper without a directory": {f"{MC}.dirpath": None},
     "a keeper in a directory below": {f"{MC}.dirpath": "a/../b/..c"},
 }  # fmt: skip
+WITHIN = "its checks come within epochs"
 ALONE: dict[str, tuple[dict[str, Any], str]] = {
     "no seed": ({"seed": None}, "it has no seed, so that no two trainings are alike"),
     "a limit by the clock": ({"trainer.max_time": "00:01:00:00"}, "trainer.max_time ends it by the clock"),
     "a dry run": ({"trainer.fast_dev_run": True}, "trainer.fast_dev_run switches stopping and keeping off"),
     "no checkpoints": ({"trainer.enable_checkpointing": False}, "trainer.enable_checkpointing switches keeping off"),
     "a trainer of the user's": ({"trainer._target_": "mine.Trainer"}, "its trainer is mine.Trainer, which may follow"),
-    "checks within epochs": ({"trainer.val_check_interval": 0.25}, "its checks come within epochs"),
-    "checks by batches": ({"trainer.val_check_interval": 23}, "its checks come within epochs"),
-    "checks of each batch": ({"trainer.val_check_interval": 1}, "its checks come within epochs"),
-    "checks by the clock": ({"trainer.val_check_interval": "00:00:01:00"}, "its checks come within epochs"),
-    "checks across epochs": ({"trainer.check_val_every_n_epoch": None}, "its checks come within epochs"),
+    "checks by the clock": ({"trainer.val_check_interval": "00:00:01:00"}, "its checks come by the clock"),
+    "checks by the clock, as a node": (
+        {"trainer.val_check_interval": node("datetime.timedelta", minutes=1)}, "its checks come by the clock"),
+    "checks within epochs on two devices": (
+        {"trainer.val_check_interval": 0.25, "trainer.devices": 2}, f"{WITHIN}, and it may train on several devices"),
+    "checks by batches on whatever there is": (
+        {"trainer.val_check_interval": 23, "trainer.devices": "auto", "trainer.accelerator": "gpu"},
+        f"{WITHIN}, and it may train on several devices"),
+    "checks across epochs on two machines": (
+        {"trainer.check_val_every_n_epoch": None, "trainer.num_nodes": 2},
+        f"{WITHIN}, and it may train on several devices"),
+    "checks of each batch": ({"trainer.val_check_interval": 1}, "is each batch to Lightning's trainer, and each epoch"),
+    "checks by batches in a group of processes": (
+        {"trainer.val_check_interval": 2, "trainer.strategy": "ddp"}, f"{WITHIN}, and it may train on several"),
     "a strategy with checkpoints of its own": (
         {"trainer.strategy": "fsdp"}, "trainer.strategy=fsdp may write checkpoints in a way of its own"),
     "a strategy of the user's": (
@@ -321,6 +336,9 @@ ALONE: dict[str, tuple[dict[str, Any], str]] = {
     "a keeper by the clock": (
         {f"{MC}.train_time_interval": node("datetime.timedelta", minutes=1)},
         "callbacks.model_checkpoint.train_time_interval keeps checkpoints by the clock"),
+    "a keeper of the last state of each check": (
+        {f"{MC}.save_last": True, "trainer.val_check_interval": 0.5},
+        "callbacks.model_checkpoint.save_last saves in the middle of an epoch, and no training goes on from there"),
     "a keeper of steps": (
         {f"{MC}.every_n_train_steps": 5}, "model_checkpoint.every_n_train_steps keeps checkpoints of no check"),
     "a keeper in a directory of the machine": (
@@ -397,10 +415,12 @@ def test_every_setting_of_early_stopping_was_thought_about():
 
 def test_every_setting_of_the_keeper_was_thought_about():
     settings = set(inspect.signature(keepbest.ModelCheckpoint.__init__).parameters) - {"self"}
-    looked_at = {"dirpath", "every_n_train_steps", "mode", "monitor", "save_top_k", "train_time_interval"}
+    looked_at = {
+        "dirpath", "every_n_train_steps", "mode", "monitor", "save_last", "save_top_k", "train_time_interval",
+    }  # fmt: skip
     same_in_each_member = {
         "auto_insert_metric_name", "enable_version_counter", "every_n_epochs", "filename", "min_delta",
-        "save_best_only", "save_last", "save_last_every_n_train_steps", "save_on_exception", "save_on_train_epoch_end",
+        "save_best_only", "save_last_every_n_train_steps", "save_on_exception", "save_on_train_epoch_end",
         "save_weights_only", "verbose",
     }  # fmt: skip
     assert settings == looked_at | same_in_each_member

@@ -23,16 +23,19 @@ class Scripted(LightningModule):
     def training_step(self, batch):
         return -self.weight.sum()
     def validation_step(self, batch):
-        epoch = 0 if self.trainer.sanity_checking else round(float(self.weight)) - 1
-        self.log("val_loss", self.values[max(epoch, 0)])
+        check = 0 if self.trainer.sanity_checking else round(float(self.weight)) // 2 - 1
+        self.log("val_loss", self.values[max(check, 0) % len(self.values)])
     def test_step(self, batch):
         self.log("test_weight", self.weight.sum())
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=1.0)
 
-class One(LightningDataModule):
+class Few(LightningDataModule):
+    def __init__(self, checks):
+        super().__init__()
+        self.checks = checks
     def train_dataloader(self):
-        return DataLoader(TensorDataset(torch.zeros(1)))
+        return DataLoader(TensorDataset(torch.zeros(2 * self.checks)))
     def val_dataloader(self):
         return DataLoader(TensorDataset(torch.ones(1)))
     test_dataloader = val_dataloader
@@ -53,20 +56,24 @@ POLICY = st.fixed_dictionaries(
 ORDERS = itertools.count()
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     values=st.lists(VALUES, min_size=1, max_size=8),
     policies=st.lists(POLICY, min_size=2, max_size=4),
     mode=st.sampled_from(["min", "max"]),
-    min_epochs=st.sampled_from(["null", "3"]),
+    min_epochs=st.sampled_from(["null", "2"]),
+    checks_per_epoch=st.sampled_from([1, 3, 4]),
 )
-def test_shared_equals_independent(values, policies, mode, min_epochs, scripted, share, alone, differences):
+def test_shared_equals_independent(
+    values, policies, mode, min_epochs, checks_per_epoch, scripted, share, alone, differences
+):
     if mode == "max":  # the thresholds lie on the other side then
         policies = [{k: v for k, v in policy.items() if "threshold" not in k} for policy in policies]
     common = (
         "~model", f"+model={{_target_: told_values.Scripted, values: [{','.join(values)}]}}",
-        "~data", "+data={_target_: told_values.One}",
-        f"trainer.max_epochs={len(values)}", f"trainer.min_epochs={min_epochs}", f"objective.mode={mode}",
+        "~data", f"+data={{_target_: told_values.Few, checks: {checks_per_epoch}}}",
+        f"trainer.max_epochs={max(2, len(values) // checks_per_epoch)}", f"trainer.min_epochs={min_epochs}",
+        f"trainer.val_check_interval={'null' if checks_per_epoch == 1 else 2}", f"objective.mode={mode}",
         "guards.overlap=false",
     )  # fmt: skip
     members = [[f"callbacks.early_stopping.{key}={value}" for key, value in policy.items()] for policy in policies]

@@ -54,13 +54,70 @@ CASES = {
     "double precision": ((*FAST, "trainer.precision=64-true", "trainer.max_epochs=12"), grid(patience=[1, 2])),
     "the same twice": ((*FAST, "trainer.max_epochs=12"), grid(patience=[1, 1])),
     "regression": (("experiment=diabetes_regression", "trainer.max_epochs=15"), grid(patience=[1, 3])),
+    "checks within epochs": (
+        (*FAST, "trainer.val_check_interval=0.25", "model.dropout=0.2", SHORT),
+        grid(patience=[2, 2, 5], min_delta=[0.02, 0.05]),
+    ),
+    "checks within epochs, accumulated gradients, plateau schedule": (
+        (
+            *FAST,
+            "trainer.val_check_interval=0.25",
+            "trainer.accumulate_grad_batches=3",
+            "model.dropout=0.2",
+            "model/scheduler=plateau",
+            "model.scheduler.patience=0",
+            SHORT,
+        ),
+        grid(patience=[2, 4], min_delta=[0, 0.05]),
+    ),
+    "checks by batches, across epochs": (
+        (*FAST, "trainer.val_check_interval=7", "trainer.check_val_every_n_epoch=null", "objective=val_acc", SHORT),
+        grid(patience=[1, 2, 4], min_delta=[0, 0.02]),
+    ),
+    "a check at the last batch of each epoch": (
+        (*FAST, "trainer.val_check_interval=3", SHORT),
+        grid(patience=[1, 2, 3, 4, 5], min_delta=[0.02]),
+    ),
+    "checks within epochs, min_epochs": (
+        (*FAST, "trainer.val_check_interval=0.25", "trainer.min_epochs=2", "trainer.max_epochs=6"),
+        [*grid(patience=[1, 2, 4], min_delta=[0, 0.05]), [f"{ES}.patience=50"], ["callbacks/early_stopping=off"]],
+    ),
+    "checks within epochs, limits": (
+        (*FAST, "trainer.val_check_interval=0.25", "trainer.max_steps=40", "+trainer.min_steps=12"),
+        [*grid(patience=[1, 3], min_delta=[0.05]), [f"{ES}.patience=50"]],
+    ),
+    "checks within epochs, several kept, saved steps": (
+        (
+            *FAST,
+            "trainer.val_check_interval=2",
+            "callbacks.model_checkpoint.save_top_k=2",
+            "callbacks.model_checkpoint.filename='{epoch}-{step}'",
+            SHORT,
+            "callbacks.model_checkpoint.save_last_every_n_train_steps=3",
+        ),
+        grid(patience=[1, 3], min_delta=[0, 0.02]),
+    ),
+    "checks within epochs, weights only": (
+        (*FAST, "trainer.val_check_interval=0.5", "callbacks/model_checkpoint=weights_only", SHORT),
+        grid(patience=[1, 2], min_delta=[0, 0.05]),
+    ),
+    "checks within epochs, thresholds": (
+        (*FAST, "trainer.val_check_interval=0.25", SHORT),
+        [
+            [f"{ES}.stopping_threshold=0.5"],
+            [f"{ES}.stopping_threshold=0.3"],
+            [f"{ES}.divergence_threshold=1.0"],
+            [f"{ES}.patience=6"],
+        ],
+    ),
 }
 
 
 @pytest.mark.parametrize(("common", "members"), CASES.values(), ids=CASES)
-def test_each_member_has_what_a_job_of_its_own_leaves(common, members, share, alone, differences, record_of):
+def test_each_member_has_what_a_job_of_its_own_leaves(common, members, share, alone, differences, record_of, caplog):
     training, directories = share(common, members)
     record = execute_shared(training)
+    assert "trained from the beginning" not in caplog.text
     results = [alone([*common, *member], str(number)) for number, member in enumerate(members)]
     found = {str(members[i]): differences(directories[i], results[i]) for i in range(len(members))}
     assert {member: names for member, names in found.items() if names} == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from lightning.pytorch.callbacks.early_stopping import EarlyStopping, EarlyStoppingReason
 
 from keepbest.stopping.reasons import StopReason
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from keepbest.stopping.comparison import Mode
+    from keepbest.stopping.policy import PolicyState
 
 TO_LIGHTNING = {
     StopReason.PATIENCE_EXHAUSTED: EarlyStoppingReason.PATIENCE_EXHAUSTED,
@@ -51,4 +53,24 @@ def policy_state_of(callback: EarlyStopping) -> dict[str, Any]:
         "last": None,
         "stopped_epoch": callback.stopped_epoch if stopped else None,
         "reason": FROM_LIGHTNING[callback.stopping_reason].value if stopped else None,
+    }
+
+
+def state_of_stopped(state: PolicyState, message: str | None) -> dict[str, Any]:
+    """Return what keepbest's callback saves once its policy has said stop, made from what the policy has seen.
+
+    Args:
+        state: the policy's; it has stopped.
+        message: why, in a sentence.
+    """
+    assert state.reason is not None
+    best = worst_score(state.policy.mode) if state.best is None else state.best
+    return {
+        "wait_count": state.wait,
+        "stopped_epoch": state.stopped_epoch,
+        "best_score": torch.tensor(best, dtype=torch.float64),
+        "patience": state.policy.patience,
+        "stopping_reason": TO_LIGHTNING[state.reason].value,
+        "stopping_reason_message": message,
+        "policy_state": state.state_dict(),
     }

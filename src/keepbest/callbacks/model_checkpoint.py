@@ -166,21 +166,15 @@ class ModelCheckpoint(LightningModelCheckpoint, BoundaryCallback):
             return
         loop, every = boundary_loop(trainer), self.save_last_every_n_train_steps
         if stops_within_epoch(trainer) and not loop._should_accumulate():
-            self._save_within_epoch(trainer)
+            self._save_whole_last(trainer)
             self._saved_at_stop = trainer.global_step
         elif every and trainer.global_step // every > before // every and not loop.done:
-            self._save_within_epoch(trainer)
+            self._save_whole_last(trainer)
 
     def on_epoch_resumed(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave the checkpoint of a stop within an epoch in its place, if the fit was resumed from it to stop again."""
         is_there = Path(self.last_model_path).resolve() == Path(str(trainer.ckpt_path)).resolve()
         self._saved_at_stop = trainer.global_step if is_there and stops_within_epoch(trainer) else None
-
-    def _save_within_epoch(self, trainer: Trainer) -> None:
-        """Save the last state. The best ones are saved as without it: a validation may still come at this very step."""
-        before = self._last_global_step_saved, self._last_checkpoint_saved
-        self._save_whole_last(trainer)
-        self._last_global_step_saved, self._last_checkpoint_saved = before
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the best ones, where that is done after validation."""
@@ -199,11 +193,14 @@ class ModelCheckpoint(LightningModelCheckpoint, BoundaryCallback):
             self._save_whole_last(trainer)
 
     def _save_whole_last(self, trainer: Trainer) -> None:
+        """Save the last state. The best ones are saved as without it: a validation may still come at this very step."""
         wanted, self.save_weights_only = self.save_weights_only, False
+        before = self._last_global_step_saved, self._last_checkpoint_saved
         try:
             super()._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
         finally:
             self.save_weights_only = wanted
+            self._last_global_step_saved, self._last_checkpoint_saved = before
 
     def _save_last_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Tensor]) -> None:
         if self.save_last != EVERY_EPOCH:  # for Lightning any text is true, and it would save it with every best one

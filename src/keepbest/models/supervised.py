@@ -176,6 +176,7 @@ class Supervised(LightningModule, ABC):
         # The processes agree already. Without sync_dist Lightning warns that they might not, and without batch_size
         # it may weigh, and so round, the value by the size of the last batch.
         self.log_dict(logged, prog_bar=True, sync_dist=True, batch_size=1)
+        self._epochs[stage].reset()  # a checkpoint of a later batch holds none of them
 
     def epoch_state_dict(self) -> dict[str, Any]:
         """Return the training epoch's sums so far, for a checkpoint in the middle of it."""

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.callbacks import Checkpoint
 
+from keepbest.callbacks.batch_boundaries import (
+    BoundaryCallback,
+    boundary_loop,
+    is_at_boundary,
+    resumes_within_epoch,
+)
 from keepbest.callbacks.history import Check, best_of
 from keepbest.checkpoints.hashing import sha256_of
 from keepbest.checkpoints.random_state import random_state
 from keepbest.checkpoints.writing import write_checkpoint
-from keepbest.sweeping.kept_links import KeptLinks
+from keepbest.sweeping.epoch_memory import memory_of
+from keepbest.sweeping.kept_links import KeptLinks, link_or_copy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +34,11 @@ if TYPE_CHECKING:
     from keepbest.training.session import Session
 
 WEIGHTS_FILE = "weights.ckpt"
+STATE_FILE = "state.ckpt"
+ENDINGS = "keepbest_endings"
+"""The key of a checkpoint under which there is, beside the endings, what a member's own end needs to know."""
 
-_KEY = "keepbest_endings"
+_Writes = Callable[[Path], None]
 
 
 @dataclass(frozen=True)
@@ -35,12 +46,16 @@ class Ending:
     """What the training had come to at one check, plain enough for a checkpoint.
 
     Args:
+        name: one per moment of the training.
+        within: whether it is the moment between two batches at which a stop cuts the epoch short. What follows for the
+            member, the end of its epoch, is not part of the shared training: see `OwnEnd`.
         checks: how many there had been.
         rows: how many rows its metrics had, that of its last epoch included.
-        epochs: how many epochs had been trained.
+        epochs: how many epochs had been trained, that of a stop within it among them.
+        step: how many optimizer steps had been taken.
         best: epoch, step and value of the best check by then; None where none was finite.
         files: what the keeper had kept by then, as paths below the training's directory; their content is in
-            `KeptLinks`, under the number of checks.
+            `KeptLinks`, under the name.
         best_file: which of them holds the best.
         kept_score: the score that the keeper kept it for.
         sha256: of that file.
@@ -48,9 +63,12 @@ class Ending:
         random_state: of the random number generators.
     """
 
+    name: str
+    within: bool
     checks: int
     rows: int
     epochs: int
+    step: int
     best: tuple[int, int, float] | None
     files: list[str]
     best_file: str | None
@@ -60,7 +78,7 @@ class Ending:
     random_state: dict[str, Any]
 
 
-class Endings(Checkpoint):
+class Endings(Checkpoint, BoundaryCallback):
     """Notes where the training ends for each member, and keeps the checkpoint that was its best by then.
 
     Lightning runs it after the other checkpoint callbacks, so that the best of the latest check is on the disk. The
@@ -77,8 +95,8 @@ class Endings(Checkpoint):
 
     def __init__(self, stopping: MemberStopping, record: RunningRecord, directory: Path) -> None:
         self.links = KeptLinks(directory)
-        self._endings: dict[int, Ending] = {}
-        self._plain: dict[int, dict[str, Any]] = {}  # the same, as they go into checkpoints
+        self._endings: dict[str, Ending] = {}
+        self._plain: dict[str, dict[str, Any]] = {}  # the same, as they go into checkpoints
         self._stopping, self._record, self._directory = stopping, record, directory
         self._session: Session | None = None
         self._resumed_with: dict[str, Any] | None = None
@@ -94,13 +112,32 @@ class Endings(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Conclude for those that had stopped at the check of the checkpoint that is resumed: it was written before."""
-        if self._resumed_with is not None:
-            self._conclude(trainer, self._stopped(), trainer.current_epoch)
+        if self._resumed_with is None and trainer.is_global_zero:
+            self.links.drop()  # of an attempt that left no checkpoint to go on from
+        if self._resumed_with is None or resumes_within_epoch(trainer):
+            return
+        self._conclude_stopped(trainer, trainer.current_epoch)
+        self._resumed_with = None
+
+    def on_batch_boundary(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the training's state for those that have stopped within an epoch that goes on for others."""
+        if self._stopping.has_news and not boundary_loop(trainer).done:
+            self._conclude_stopped(trainer, trainer.current_epoch + 1, trainer.save_checkpoint)
+
+    def on_epoch_resumed(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the checkpoint that is resumed for those that had stopped when it was made, as the state of then."""
+        resumed = Path(str(trainer.ckpt_path))
+        self._conclude_stopped(trainer, trainer.current_epoch + 1, lambda target: link_or_copy(resumed, target))
         self._resumed_with = None
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Conclude for those that have stopped in this epoch."""
-        self._conclude(trainer, self._stopped(), trainer.current_epoch + 1)
+        self._conclude_stopped(trainer, trainer.current_epoch + 1)
+
+    def _conclude_stopped(self, trainer: Trainer, epochs: int, save: _Writes | None = None) -> None:
+        if self._stopping.has_news:
+            self._conclude(trainer, self._stopping.newly_stopped(), epochs, save)
+        self._stopping.has_news = False
 
     def conclude_all(self, trainer: Trainer) -> None:
         """Conclude for the members that nothing but the end of the training has ended."""
@@ -109,78 +146,92 @@ class Endings(Checkpoint):
     def _open(self) -> list[Watch]:
         return [watch for watch in self._stopping.watches if watch.concluded is None]
 
-    def _stopped(self) -> list[Watch]:
-        return [watch for watch in self._open() if watch.stopped]
-
-    def _conclude(self, trainer: Trainer, watches: Sequence[Watch], epochs: int) -> None:
+    def _conclude(self, trainer: Trainer, watches: Sequence[Watch], epochs: int, save: _Writes | None = None) -> None:
         if not watches:
             return
-        ending = self._ending(trainer, epochs)
-        self._endings[ending.checks] = ending
-        self._plain.pop(ending.checks, None)
+        ending = self._ending(trainer, epochs, save)
+        self._endings[ending.name] = ending
+        self._plain.pop(ending.name, None)
         for watch in watches:
-            watch.concluded = ending.checks
+            watch.concluded = ending.name
 
-    def _ending(self, trainer: Trainer, epochs: int) -> Ending:
+    def _ending(self, trainer: Trainer, epochs: int, save: _Writes | None) -> Ending:
         session = self._session
         assert session is not None, "watch() comes before the training"
         keeper, history = session.keeper, session.history
         checks, rows = history.as_of_now(trainer)
         best = best_of(checks, history.objective.mode, getattr(keeper, "min_delta", 0.0))
         best = best if best and math.isfinite(best.value) else None
-        files = [self._relative(path) for path in _files_of(keeper)]
-        best_file = self._relative(keeper.best_model_path) if keeper and keeper.best_model_path else None
+        files = [self.relative(path) for path in files_of(keeper)]
+        best_file = self.relative(keeper.best_model_path) if keeper and keeper.best_model_path else None
         kept_score = keeper.best_model_score if keeper else None
+        name = f"batch-{boundary_loop(trainer).total_batch_idx + 1}" if save else f"epoch-{epochs}"
+        known = self.links.has(name)
         if trainer.is_global_zero:
-            self._keep(len(checks), files, session, has_best=best is not None)
+            self.links.keep(name, files, self._also(session, save, has_best=best is not None))
         return Ending(
+            name=name,
+            within=save is not None,
             checks=len(checks),
             rows=len(rows),
             epochs=epochs,
+            step=trainer.global_step,
             best=None if best is None else (best.epoch, best.step, float(best.value)),
             files=files,
             best_file=best_file,
             kept_score=None if kept_score is None else float(kept_score),
-            sha256=self._sha256(len(checks), best_file, session) if trainer.is_global_zero else None,
+            sha256=self._sha256(name, best_file, session, known=known) if trainer.is_global_zero else None,
             seconds=self._record.seconds,
             random_state=self._resumed_with or random_state(),
         )
 
-    def _keep(self, number: int, files: list[str], session: Session, *, has_best: bool) -> None:
-        resumed = self._resumed_with is not None
-        if resumed and self.links.has(number):  # by now the keeper's file may hold a later best
-            return
-        self.links.keep(number, files)
-        if not has_best:  # a job of its own is tested with the weights that it ends with
-            write_checkpoint(session.model.state_dict(), self.links.place(number, WEIGHTS_FILE))
+    @staticmethod
+    def _also(session: Session, save: _Writes | None, *, has_best: bool) -> _Writes | None:
+        """Return what writes what is kept beside the keeper's files."""
+        if save:
+            return lambda directory: save(directory / STATE_FILE)
+        if has_best:
+            return None
+        # a job of its own is tested with the weights that it ends with
+        return lambda directory: _write_weights(session.model, directory / WEIGHTS_FILE)
 
-    def _sha256(self, number: int, best_file: str | None, session: Session) -> str | None:
+    def _sha256(self, name: str, best_file: str | None, session: Session, *, known: bool) -> str | None:
         if best_file is None:
             return None
-        if self._resumed_with is None and session.checkpoint_io:
+        if not known and self._resumed_with is None and session.checkpoint_io:
             written = session.checkpoint_io.sha256.get(self._directory / best_file)
             if written:
                 return written
-        return sha256_of(self.links.place(number, best_file))
+        return sha256_of(self.links.place(name, best_file))
 
-    def _relative(self, path: str) -> str:
+    def relative(self, path: str) -> str:
+        """Return a path relative to the training's directory."""
         return Path(path).relative_to(self._directory).as_posix()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the endings so far into the checkpoint, and the random state for those that come right after it."""
-        for number, ending in self._endings.items():
-            self._plain.setdefault(number, dataclasses.asdict(ending))
-        checkpoint[_KEY] = {"endings": dict(self._plain), "random_state": random_state()}
+        for name, ending in self._endings.items():
+            self._plain.setdefault(name, dataclasses.asdict(ending))
+        checkpoint[ENDINGS] = {
+            "endings": dict(self._plain),
+            "random_state": random_state(),
+            "directory": str(self._directory),
+            "memory": memory_of(pl_module) if is_at_boundary(trainer) else None,
+        }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Go on with the endings so far, where a fit does; weights are also loaded to be evaluated."""
         if trainer.state.fn != "fit":
             return
-        self._endings = {number: Ending(**ending) for number, ending in checkpoint[_KEY]["endings"].items()}
-        self._resumed_with = checkpoint[_KEY]["random_state"]
+        self._endings = {name: Ending(**ending) for name, ending in checkpoint[ENDINGS]["endings"].items()}
+        self._resumed_with = checkpoint[ENDINGS]["random_state"]
 
 
-def _files_of(keeper: Any) -> list[str]:
+def _write_weights(model: LightningModule, target: Path) -> None:
+    write_checkpoint(model.state_dict(), target)
+
+
+def files_of(keeper: Any) -> list[str]:
     """Return the paths of what a keeper keeps as its best."""
     return [] if keeper is None else list(dict.fromkeys(filter(None, [keeper.best_model_path, *keeper.best_k_models])))
 

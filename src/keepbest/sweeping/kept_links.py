@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,25 +26,37 @@ class KeptLinks:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def place(self, ending: int, name: str) -> Path:
+    def place(self, ending: str, name: str) -> Path:
         """Return where the content of a file lies.
 
         Args:
-            ending: the number of the ending.
+            ending: the name of the ending.
             name: the file's path below the training's directory.
         """
-        return self._directory / KEPT / str(ending) / name
+        return self._directory / KEPT / ending / name
 
-    def has(self, ending: int) -> bool:
+    def has(self, ending: str) -> bool:
         """Return whether an ending's files were kept."""
         return self.place(ending, "").is_dir()
 
-    def keep(self, ending: int, names: Iterable[str]) -> None:
-        """Keep files, all or none of them; those kept before under this number are forgotten."""
+    def keep(self, ending: str, names: Iterable[str], also: Callable[[Path], None] | None = None) -> None:
+        """Keep files, all or none of them; those kept before under this name stay.
+
+        A training that was killed and goes on from an earlier checkpoint comes to the same ending again. By then its
+        file may hold a later best than it did: what was kept the first time is right.
+
+        Args:
+            ending: the name of the ending.
+            names: the files' paths below the training's directory.
+            also: writes more files into the directory that it is given.
+        """
+        if self.has(ending):
+            return
         final, fresh = self.place(ending, ""), self.place(ending, "").with_name(f".{ending}{PARTIAL_SUFFIX}")
-        for old in (fresh, final):
-            shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(fresh, ignore_errors=True)
         make_directory(fresh)
+        if also:
+            also(fresh)
         for name in names:
             make_directory((fresh / name).parent)
             link_or_copy(self._directory / name, fresh / name)

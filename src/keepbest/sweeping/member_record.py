@@ -95,11 +95,23 @@ class MemberRecord:
         """Write the metrics up to the ending, and give the checkpoints that were kept by then their names here."""
         if not self._record.writes:
             return
+        self.write_metrics(rows)
+        self.take_files(ending, links)
+
+    def write_metrics(self, rows: Sequence[Row]) -> None:
+        """Write the metrics."""
         MetricsTable(self.directory / METRICS_FILE).restore(rows)
+
+    def take_files(self, ending: Ending, links: KeptLinks) -> None:
+        """Give the checkpoints that were kept by an ending their names here, and note the best of them."""
         for name in ending.files:
-            make_directory((self.directory / name).parent)
-            link_or_copy(links.place(ending.checks, name), self.directory / name)
+            self.take(links.place(ending.name, name), name)
         self._note_best(ending)
+
+    def take(self, source: Path, name: str) -> None:
+        """Give a file a name below the member's directory."""
+        make_directory((self.directory / name).parent)
+        link_or_copy(source, self.directory / name)
 
     def _note_best(self, ending: Ending) -> None:
         if ending.best is None or ending.best_file is None:

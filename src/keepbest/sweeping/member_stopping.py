@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
@@ -30,12 +31,12 @@ class Watch:
     Attributes:
         state: the policy's; None for a member that only the trainer's limits end.
         message: why it said stop; None while it has not.
-        concluded: the number of the ending that holds for it, see `Endings`; None while the training goes on for it.
+        concluded: the name of the ending that holds for it, see `Endings`; None while the training goes on for it.
     """
 
     state: PolicyState | None
     message: str | None = None
-    concluded: int | None = None
+    concluded: str | None = None
 
     @property
     def stopped(self) -> bool:
@@ -53,6 +54,10 @@ class MemberStopping(EarlyStopping):
         policies: one per member; None for one that has none.
         check_on_train_epoch_end: as in `EarlyStopping`.
         strict: as in `EarlyStopping`.
+
+    Attributes:
+        watches: what each member's policy has seen.
+        has_news: whether one may have said stop whose ending is not concluded; whoever concludes sets it back.
     """
 
     def __init__(
@@ -75,17 +80,21 @@ class MemberStopping(EarlyStopping):
         self.watches = [Watch(policy.start() if policy else None) for policy in policies]
         self._alive = [watch.state for watch in self.watches if watch.state]
         self._all_may_stop = len(self._alive) == len(self.watches)
+        self.has_news = False
 
-    def newly_stopped(self) -> Iterator[Watch]:
-        """Yield those that have said stop, and whose ending is not concluded."""
-        return (watch for watch in self.watches if watch.stopped and watch.concluded is None)
+    def newly_stopped(self) -> list[Watch]:
+        """Return those that have said stop, and whose ending is not concluded."""
+        return [watch for watch in self.watches if watch.stopped and watch.concluded is None]
 
     @property
     def _all_have_stopped(self) -> bool:
         return self._all_may_stop and not self._alive
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """End a resumed fit before its first epoch, if all had stopped."""
+        """Take the trainer's `min_epochs`; end a resumed fit before its first epoch, if all had stopped."""
+        for watch in self.watches:
+            if watch.state:
+                watch.state.policy = dataclasses.replace(watch.state.policy, min_epochs=trainer.min_epochs or 0)
         trainer.should_stop = trainer.should_stop or self._all_have_stopped
 
     def _evaluate_stopping_criteria(self, current: Tensor) -> tuple[bool, str | None]:
@@ -101,6 +110,7 @@ class MemberStopping(EarlyStopping):
             if watch.message is None and watch.state and watch.state.reason:
                 watch.message = explain_stop(watch.state.reason, self.monitor, watch.state)
         self._alive = [state for state in self._alive if not state.stopped]
+        self.has_news = True
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put into the checkpoint what every policy has seen."""
@@ -115,6 +125,7 @@ class MemberStopping(EarlyStopping):
             if watch.state:
                 watch.state.load_state_dict(saved["state"])
         self._alive = [watch.state for watch in self.watches if watch.state and not watch.state.stopped]
+        self.has_news = bool(self.newly_stopped())
 
     def state_dict(self) -> dict[str, Any]:
         """Return nothing: Lightning would load it also where weights are loaded to be evaluated."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from keepbest.sweeping.fingerprint import EARLY_STOPPING, MASKED, OF_THE_OBJECTIVE, STOPPERS, WATCH
+from keepbest.training.launch import fits_one_process
 
 Node = Mapping[str, Any]
 
@@ -44,6 +45,7 @@ _STRATEGIES = (
     "lightning.pytorch.strategies.SingleDeviceStrategy",
 )
 """Strategies that write a checkpoint as one file, by name or target; there are more names that begin with `ddp_`."""
+_IN_ONE_PROCESS = (None, "auto", "lightning.pytorch.strategies.SingleDeviceStrategy")
 
 
 def why_alone(config: Mapping[str, Any], reads_stop: Iterable[str] = ()) -> str | None:
@@ -89,15 +91,34 @@ def _about_trainer(trainer: Node) -> Iterator[str]:
         yield "trainer.fast_dev_run switches stopping and keeping off"
     if not trainer.get("enable_checkpointing", True):
         yield "trainer.enable_checkpointing switches keeping off"
-    interval, every = trainer.get("val_check_interval"), trainer.get("check_val_every_n_epoch", 1)
-    if every is None or not (interval is None or (isinstance(interval, float) and interval == 1.0)):
-        yield "its checks come within epochs"
+    yield from _about_checks(trainer)
     strategy = trainer.get("strategy") or "auto"
     if not _writes_whole_files(strategy):
         yield f"trainer.strategy={_class_of(strategy)} may write checkpoints in a way of its own"
     for plugin in _listed(trainer, "plugins"):
         if _may_write(plugin):
             yield f"trainer.plugins has {_class_of(plugin)}, which may write checkpoints in a way of its own"
+
+
+def _checks_within_epochs(trainer: Node) -> bool:
+    interval = trainer.get("val_check_interval")
+    at_the_end = interval is None or (isinstance(interval, float) and interval == 1.0)
+    return not at_the_end or trainer.get("check_val_every_n_epoch", 1) is None
+
+
+def _about_checks(trainer: Node) -> Iterator[str]:
+    interval, every = trainer.get("val_check_interval"), trainer.get("check_val_every_n_epoch", 1)
+    one_process = fits_one_process(trainer) and _class_or_name(trainer.get("strategy")) in _IN_ONE_PROCESS
+    if not (interval is None or isinstance(interval, (int, float))):
+        yield "its checks come by the clock"
+    elif _checks_within_epochs(trainer) and not one_process:  # a trainer beside this one would end a member's epoch
+        yield "its checks come within epochs, and it may train on several devices"
+    elif isinstance(interval, int) and interval == every == 1:
+        yield "trainer.val_check_interval=1 is each batch to Lightning's trainer, and each epoch to its callbacks"
+
+
+def _class_or_name(strategy: Any) -> Any:
+    return strategy.get("_target_") if isinstance(strategy, Mapping) else strategy
 
 
 def _writes_whole_files(strategy: Any) -> bool:
@@ -144,6 +165,8 @@ def _about_keeper(callbacks: Mapping[str, Node], config: Mapping[str, Any]) -> I
         yield f"{key}.save_top_k=0 keeps none of its checkpoints"
     if node.get("train_time_interval") is not None:
         yield f"{key}.train_time_interval keeps checkpoints by the clock"
+    if node.get("save_last") in (True, "link") and _checks_within_epochs(config["trainer"]):
+        yield f"{key}.save_last saves in the middle of an epoch, and no training goes on from there exactly"
     if node.get("every_n_train_steps"):
         yield f"{key}.every_n_train_steps keeps checkpoints of no check"
     # keepbest puts relative paths inside the run's directory, but not those of the trainer's own callbacks

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from keepbest.checkpoints.loading import read_safely
 from keepbest.checkpoints.random_state import restore_random_state
 from keepbest.records.run_record import Verification
 from keepbest.sweeping.endings import WEIGHTS_FILE, Ending, Endings, check_of
+from keepbest.sweeping.own_end import OwnEnd
 from keepbest.training.best import Best, require_kept, restore_and_verify
 from keepbest.training.ending import limit_reached, status_of
 from keepbest.training.execute import test
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from keepbest.training.session import Session
 
 log = logging.getLogger(__name__)
+
+_Pair = tuple["MemberRecord", "Watch"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Settlement:
 
     Members of one best checkpoint are evaluated once, if evaluating draws no random numbers that matter: that is tried
     on the first checkpoint that two members share, with the random states of both of their ends. Where it matters each
-    member is evaluated with its own.
+    member is evaluated with its own. Members that stopped within an epoch are given the end of it first, see `OwnEnd`.
 
     Args:
         session: the finished training.
@@ -62,11 +66,10 @@ class Settlement:
             Exception: what went wrong for the first member for which something did, once all others are settled.
         """
         failures: list[Exception] = []
-        for same_best in self._by_best():
-            known: dict[int, _Evaluation] = {}
-            for record, watch in same_best:
+        for pairs, settle in self._groups():
+            for record, watch in pairs:
                 try:
-                    self._settle(record, watch, known)
+                    settle(record, watch)
                 except Exception as error:
                     log.exception("%s has no result", record.directory)
                     record.fail(error)
@@ -76,28 +79,46 @@ class Settlement:
         if self._session.trainer.is_global_zero:
             self._endings.links.drop()
 
-    def _by_best(self) -> list[list[tuple[MemberRecord, Watch]]]:
+    def _groups(self) -> Iterator[tuple[list[_Pair], Callable[[MemberRecord, Watch], None]]]:
+        """Yield members whose results have to do with each other, with what gives one of them its result."""
+        for same_best in self._by_best():
+            known: dict[str, _Evaluation] = {}
+            yield same_best, functools.partial(self._settle, known=known)
+        for same_end in self._by_end_within().values():
+            yield same_end, OwnEnd(self._session, self._endings).settle
+
+    def _by_end_within(self) -> dict[str, list[_Pair]]:
+        """Return those whose epoch was cut short, by the name of their ending."""
+        groups = defaultdict(list)
+        for record, watch in self._open:
+            ending = self._endings.of(watch)
+            if ending.within:
+                groups[ending.name].append((record, watch))
+        return groups
+
+    def _by_best(self) -> list[list[_Pair]]:
         """Return those who have the same weights to evaluate together."""
         groups = defaultdict(list)
         for record, watch in self._open:
             ending = self._endings.of(watch)
-            groups[ending.best or ending.checks].append((record, watch))
+            if not ending.within:
+                groups[ending.best or ending.name].append((record, watch))
         return list(groups.values())
 
-    def _settle(self, record: MemberRecord, watch: Watch, known: dict[int, _Evaluation]) -> None:
+    def _settle(self, record: MemberRecord, watch: Watch, known: dict[str, _Evaluation]) -> None:
         ending = self._endings.of(watch)
         checks = self._checks[: ending.checks]
         record.conclude(watch, ending, checks, self._limit)
         record.keep(ending, self._rows[: ending.rows], self._endings.links)
         self._session.trainer.strategy.barrier()
-        evaluation = known[ending.checks] = self._evaluated(record, ending, known)
+        evaluation = known[ending.name] = self._evaluated(record, ending, known)
         record.running.note(verified=evaluation.verified, test=evaluation.test)
         record.finish(status_of(checks, record.running.value.stopping), ending)
 
-    def _evaluated(self, record: MemberRecord, ending: Ending, known: dict[int, _Evaluation]) -> _Evaluation:
+    def _evaluated(self, record: MemberRecord, ending: Ending, known: dict[str, _Evaluation]) -> _Evaluation:
         """Return what an ending's weights give, measured or known from the others with these weights."""
-        if ending.checks in known:
-            return known[ending.checks]
+        if ending.name in known:
+            return known[ending.name]
         if known and self._repeats:
             return next(iter(known.values()))
         evaluation = self._evaluate(record, ending)
@@ -110,7 +131,7 @@ class Settlement:
         restore_random_state(ending.random_state)
         best = check_of(ending)
         if best is None:
-            weights = read_safely(self._endings.links.place(ending.checks, WEIGHTS_FILE))
+            weights = read_safely(self._endings.links.place(ending.name, WEIGHTS_FILE))
             self._session.model.load_state_dict(weights)
         else:
             require_kept(best, ending.kept_score, self._session.objective.monitor)

@@ -99,6 +99,23 @@ def _is_first_rank() -> bool:
 
 
 def _run(job_dir: Path, record: RunningRecord, interruption: Interruption, procedure: Procedure) -> None:
+    config = read_job_config(job_dir, record.value)
+    check(config)
+    run_procedure(job_dir, config, record, interruption, procedure)
+
+
+def run_procedure(
+    job_dir: Path, config: PlainConfig, record: RunningRecord, interruption: Interruption, procedure: Procedure
+) -> None:
+    """Make a job's session, going on from its last checkpoint if it has one, and do with it what the procedure does.
+
+    Args:
+        job_dir: the job's directory, resolved.
+        config: checked.
+        record: the job's, started.
+        interruption: of the block that takes the signals.
+        procedure: what to do.
+    """
     from keepbest.training.kept_files import KeptFiles
     from keepbest.training.logged_rows import keep_logged_rows
     from keepbest.training.other_ranks import end_other_ranks, lost_rank
@@ -106,8 +123,6 @@ def _run(job_dir: Path, record: RunningRecord, interruption: Interruption, proce
     from keepbest.training.session import prepare
     from keepbest.training.trainer_signals import signals_taken_from
 
-    config = read_job_config(job_dir, record.value)
-    check(config)
     kept_files = KeptFiles(record, job_dir)
     resume_from = find_resume_point(job_dir, record.value, kept_files.recorded(), settles=record.writes)
     if resume_from is None and record.was_begun:
@@ -148,7 +163,7 @@ class OwnJob:
 
     def run(self, session: Session, record: RunningRecord, resume_from: Path | None) -> None:
         """Train and test, and write the result."""
-        from keepbest.training.best import find_best, forget_best, note_best, note_best_so_far, restore_and_verify
+        from keepbest.training.best import note_best_so_far
         from keepbest.training.ending import status_of
 
         try:
@@ -156,13 +171,7 @@ class OwnJob:
         except BaseException:
             note_best_so_far(session, record, self._job_dir)
             raise
-        best = find_best(session)
-        if best:
-            note_best(best, session, record, self._job_dir)
-            restore_and_verify(best, session, record)
-        else:
-            forget_best(record)
-        test(session, record)
+        evaluate_best(session, record, self._job_dir)
         if record.writes:
             _draw(session, record, self._job_dir)
         with signals_held():
@@ -186,6 +195,19 @@ def fit(session: Session, record: RunningRecord, resume_from: Path | None) -> No
     require_checks(session.trainer, len(session.history.checks))
     record.note_epochs(session.trainer.current_epoch)
     record.note(stopping=describe_stop(session), policy_best=describe_policy_best(session))
+
+
+def evaluate_best(session: Session, record: RunningRecord, job_dir: Path) -> None:
+    """Restore the best weights of a finished fit, verify and test them; without any, test those it ended with."""
+    from keepbest.training.best import find_best, forget_best, note_best, restore_and_verify
+
+    best = find_best(session)
+    if best:
+        note_best(best, session, record, job_dir)
+        restore_and_verify(best, session, record)
+    else:
+        forget_best(record)
+    test(session, record)
 
 
 def test(session: Session, record: RunningRecord) -> None:
