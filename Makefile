@@ -21,7 +21,7 @@ train: set-up-train
 	$(IN_VENV) keepbest train $(ARGS)
 
 test: lint
-	OMP_NUM_THREADS=1 $(IN_VENV) pytest -n $(JOBS) $(ARGS)
+	OMP_NUM_THREADS=1 $(IN_VENV) pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 slow-test: set-up-test
 	OMP_NUM_THREADS=1 $(IN_VENV) pytest -n $(JOBS) -m slow $(ARGS)

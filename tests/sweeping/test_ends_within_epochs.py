@@ -184,7 +184,12 @@ class Dies(Callback):
     ("saved", "deaths"),
     [
         pytest.param((), [f"{epoch}-8" for epoch in range(7)], id="after the last check of an epoch"),
-        pytest.param((f"{EVERY}=1",), ["0-5", "1-4", "2-2", "2-8", "3-5", "4-6", "5-4"], id="saved at each step"),
+        pytest.param(
+            (f"{EVERY}=1",),
+            ["0-5", "1-4", "2-2", "2-8", "3-5", "4-6", "5-4"],
+            id="saved at each step",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(("callbacks.model_checkpoint.save_last=false",), ["3-4", "5-2"], id="nothing to go on from"),
     ],
 )
@@ -230,7 +235,13 @@ class Eight(LightningDataModule):
 """
 
 
-@pytest.mark.parametrize("saved", [(), (f"{EVERY}=1",)], ids=["saved at the end of epochs", "saved at each step"])
+@pytest.mark.parametrize(
+    "saved",
+    [
+        pytest.param((), id="saved at the end of epochs", marks=pytest.mark.slow),
+        pytest.param((f"{EVERY}=1",), id="saved at each step"),
+    ],
+)
 def test_a_best_that_came_after_a_members_stop_and_before_a_death_is_not_its_best(
     saved, compare, module_file, tmp_path
 ):
@@ -251,6 +262,7 @@ def test_a_best_that_came_after_a_members_stop_and_before_a_death_is_not_its_bes
     assert not any(flags.iterdir())
 
 
+@pytest.mark.slow
 def test_the_command_survives_kills_and_proves_what_it_gives(keepbest, tmp_path, differences, record_of):
     (tmp_path / "killed_within.py").write_text(DIES)
     flags = tmp_path / "flags"

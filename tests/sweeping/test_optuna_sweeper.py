@@ -197,6 +197,7 @@ def test_without_optuna_a_search_says_what_to_install_and_all_else_works(keepbes
     assert list(tmp_path.iterdir()) == [tmp_path / "optuna.py"]
 
 
+@pytest.mark.slow
 def test_a_database_keeps_the_study_where_one_is_named(keepbest, tmp_path):
     small = [*SMALL, "trainer.max_epochs=2", f"{LR}=0.01,0.02", "hydra.sweeper.n_trials=2"]
     named = ["hydra.sweeper.storage=sqlite:///studies.db", "hydra.sweeper.study_name=mine", "hydra.sweep.dir=s"]

@@ -19,6 +19,16 @@ SMALL = ("model.hidden_sizes=[16]", "data.batch_size=128")
 FAST = (*SMALL, "model.optimizer.lr=0.03")
 PATIENCE = grid(patience=[1, 3], min_delta=[0, 0.02])
 LONG, SHORT = "trainer.max_epochs=30", "trainer.max_epochs=20"
+SLOW = (
+    "plateau schedule",
+    "double precision",
+    "the same twice",
+    "regression",
+    "checks within epochs, limits",
+    "checks within epochs, several kept, saved steps",
+    "checks within epochs, weights only",
+    "checks within epochs, thresholds",
+)
 CASES = {
     "patience and min_delta": ((*FAST, "model.dropout=0.2", LONG), grid(patience=[1, 2, 5], min_delta=[0, 1e-3, 0.02])),
     "plateau schedule": ((*FAST, "model/scheduler=plateau", "model.scheduler.patience=0", SHORT), PATIENCE),
@@ -113,7 +123,10 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(("common", "members"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize(
+    ("common", "members"),
+    [pytest.param(*case, id=name, marks=[pytest.mark.slow] * (name in SLOW)) for name, case in CASES.items()],
+)
 def test_each_member_has_what_a_job_of_its_own_leaves(common, members, share, alone, differences, record_of, caplog):
     training, directories = share(common, members)
     record = execute_shared(training)

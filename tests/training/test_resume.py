@@ -20,6 +20,7 @@ def record_of(job_dir):
 
 
 SEVEN = ("trainer.max_epochs=7", "model.dropout=0.2")
+SLOW = ("stopped early", "step schedule", "sparse checks", "double")
 WAYS = {
     "plain": SEVEN,
     "stopped early": ("trainer.max_epochs=40", "callbacks.early_stopping.patience=1", "model.dropout=0.3"),
@@ -36,7 +37,10 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("overrides", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize(
+    "overrides",
+    [pytest.param(way, id=name, marks=[pytest.mark.slow] * (name in SLOW)) for name, way in WAYS.items()],
+)
 def test_it_gives_what_the_uninterrupted_job_gives(overrides, twice, differences):
     assert differences(*twice(*overrides)) == []
 
@@ -227,7 +231,13 @@ def test_two_ranks_go_on_as_if_nothing_had_happened_when_either_was_killed(keepb
     assert differences(tmp_path / "whole", tmp_path / "broken") == []
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_run_is_resumed(keepbest, tmp_path, number, status):
     settings = ["trainer=cpu", "trainer.max_epochs=400", "callbacks/early_stopping=off", "hydra.run.dir=run"]
     command = [sys.executable, "-m", "keepbest", "train", *settings]
