@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from keepbest.checkpoints.training_state import load_checkpoint, save_checkpoint
     from keepbest.cli.train import train
     from keepbest.reading.run import Run, latest_run, open_run
+    from keepbest.reading.sweep import Sweep, open_sweep
     from keepbest.stopping.policy import StoppingPolicy
 
 __all__ = [
@@ -21,9 +22,11 @@ __all__ = [
     "ModelCheckpoint",
     "Run",
     "StoppingPolicy",
+    "Sweep",
     "latest_run",
     "load_checkpoint",
     "open_run",
+    "open_sweep",
     "save_checkpoint",
     "train",
 ]
@@ -34,9 +37,11 @@ _HOMES = {
     "ModelCheckpoint": "keepbest.callbacks.model_checkpoint",
     "Run": "keepbest.reading.run",
     "StoppingPolicy": "keepbest.stopping.policy",
+    "Sweep": "keepbest.reading.sweep",
     "latest_run": "keepbest.reading.run",
     "load_checkpoint": "keepbest.checkpoints.training_state",
     "open_run": "keepbest.reading.run",
+    "open_sweep": "keepbest.reading.sweep",
     "save_checkpoint": "keepbest.checkpoints.training_state",
     "train": "keepbest.cli.train",
 }

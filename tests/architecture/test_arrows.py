@@ -40,7 +40,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "errors", "stopping", "records", "callbacks", "checkpoints", "composition", "training", "reports.curve",
         "reports.shared_curve",
     ),
-    "reading": ("errors", "stopping", "records", "checkpoints", "composition"),
+    # ... and what an opened sweep draws and a notebook shows of it
+    "reading": (
+        "errors", "stopping", "records", "checkpoints", "composition", "reports.heatmap", "reports.sweep_curves",
+        "reports.notebook",
+    ),
     "reports": ("errors", "stopping", "records", "reading"),
     "cli": EVERYTHING,
     "__main__": EVERYTHING,

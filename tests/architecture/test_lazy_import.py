@@ -41,6 +41,7 @@ LIGHT = {
     "the stopping policy": "import keepbest; keepbest.StoppingPolicy(patience=2).start().update(1.0, 0)",
     "the plain rooms": f"import keepbest.errors, {', '.join(modules_of('stopping', 'records'))}",
     "opening a run": "import keepbest; keepbest.open_run; keepbest.Run; keepbest.latest_run",
+    "opening a sweep": "import keepbest; keepbest.open_sweep; keepbest.Sweep",
 }
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +60,84 @@ def replace_checkpoint(edit_record) -> Callable[[Path, bytes], None]:
         edit_record(run_dir, best_sha256=hashlib.sha256(content).hexdigest(), best_bytes=len(content))
 
     return replace
+
+
+@pytest.fixture(scope="session")
+def trained_sweep(keepbest, tmp_path_factory) -> Path:
+    """The directory of a sweep that the command left: two patiences by two seeds. Nobody writes to it."""
+    cwd = tmp_path_factory.mktemp("trained")
+    settings = [
+        "trainer=cpu", "trainer.max_epochs=4", "model.hidden_sizes=[4]", "data.batch_size=256",
+        "callbacks.early_stopping.patience=1,3", "seed=1,2",
+    ]  # fmt: skip
+    done = keepbest(["train", "-m", *settings, "hydra.sweep.dir=sweep"], cwd)
+    assert done.returncode == 0, done.stderr
+    return cwd / "sweep"
+
+
+@dataclasses.dataclass
+class FakeJob:
+    """A job of a sweep that nobody trained.
+
+    `record` are facts that differ from those of a completed run, None for a job without a record; `values` is the
+    metric after each epoch.
+    """
+
+    overrides: Sequence[str]
+    score: float | None = 0.5
+    record: dict[str, Any] | None = dataclasses.field(default_factory=dict)
+    values: Sequence[float] = ()
+    trajectory: str | None = None
+    status: str = "completed"
+
+
+@pytest.fixture(scope="session")
+def fake_job() -> type[FakeJob]:
+    """What `make_sweep` writes."""
+    return FakeJob
+
+
+@pytest.fixture
+def make_sweep(tmp_path) -> Callable[..., Path]:
+    """Write the directory of a sweep, as its jobs would have left it, but for the checkpoints."""
+    from keepbest.checkpoints.hashing import sha256_of
+    from keepbest.records.metrics_table import MetricsTable
+    from keepbest.records.run_record import Environment, Objective, RunRecord, RunStatus, Stopping, Timing
+    from keepbest.records.store import write_record, write_sweep
+    from keepbest.records.sweep_record import SweepJob, SweepRecord
+
+    environment = Environment(None, None, {"torch": "2.13.0"}, ["keepbest"], "host", "/")
+
+    def write_run(directory: Path, name: str, job: FakeJob) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        table = MetricsTable(directory / "metrics.csv")
+        for epoch, value in enumerate(job.values):
+            table.append(epoch, 10 * (epoch + 1), {"val_loss": value})
+        made = RunRecord(
+            id=name,
+            status=RunStatus(job.status),
+            objective=Objective("val_loss", "min"),
+            seed=1,
+            environment=environment,
+            best_model_score=job.score,
+            best_epoch=None if job.score is None else 3,
+            stopping=Stopping({}, 8, max(9, len(job.values)), "patience_exhausted", None),
+            timing=Timing(epochs_trained=len(job.values) or 9),
+            metrics_sha256=sha256_of(directory / "metrics.csv") if job.values else None,
+        )
+        write_record(directory, dataclasses.replace(made, **(job.record or {})))
+
+    def make(jobs: Sequence[FakeJob], name: str = "sweep", **changes: Any) -> Path:
+        sweep = tmp_path / name
+        sweep.mkdir(exist_ok=True)
+        for number, job in enumerate(jobs):
+            if job.record is not None:
+                write_run(sweep / str(number), f"{name}/{number}", job)
+        entries = [
+            SweepJob(number, str(number), list(job.overrides), "0" * 64, job.trajectory, None, RunStatus(job.status))
+            for number, job in enumerate(jobs)
+        ]
+        write_sweep(sweep, dataclasses.replace(SweepRecord(name, ["-m"], environment, entries), **changes))
+        return sweep
+
+    return make

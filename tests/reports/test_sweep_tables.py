@@ -23,7 +23,7 @@ from keepbest.records.run_record import (
     Timing,
 )
 from keepbest.records.sweep_record import SweepJob
-from keepbest.reports.sweep import MOST_ROWS, TrainingOutline, show_plan, show_sweep, varying
+from keepbest.reports.sweep import MOST_ROWS, TrainingOutline, show_plan, show_sweep
 
 WIDTH = 80
 SWEEP = Path("outputs/sweeps/2026-11-22_10-00-00_abc123")
@@ -176,14 +176,6 @@ def test_equal_ends_of_keys_are_told_apart():
     assert shown(jobs, {0: record(0.5), 1: record(0.6)}, width=120).splitlines()[1].split()[1:5] == [
         "model.lr", "data.lr", "optimizer", "x",
     ]  # fmt: skip
-
-
-def test_only_what_differs_has_a_column():
-    assert varying([job(0, "seed=1", "model=cnn"), job(1, "seed=2", "model=cnn")]) == ["seed"]
-    assert varying([job(0, "seed=1"), job(1)]) == ["seed"]
-    assert varying([job(0, "+a.b=1", "++c=1", "~d"), job(1, "+a.b=2", "++c=2")]) == ["a.b", "c", "d"]
-    assert varying([job(0, "seed=1")]) == []
-    assert varying([]) == []
 
 
 def test_a_value_may_hold_an_equals_sign():

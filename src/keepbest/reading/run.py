@@ -82,7 +82,7 @@ class Run:
 
     def __init__(self, directory: Path, *, trust: bool = False, modules: Sequence[str] = ()) -> None:
         self.directory = directory
-        self._trust, self._modules = trust, _checked_modules(modules)
+        self._trust, self._modules = trust, checked_modules(modules)
         self._known = KnownRecord(directory, trust=trust)
 
     def __repr__(self) -> str:
@@ -91,6 +91,11 @@ class Run:
         best = "no best model" if score is None else f"{record.objective.monitor} {score:.6g}"
         text = f"<Run {record.id}: {record.status.value}, {best}>"
         return text if text.isprintable() else repr(text)  # a terminal obeys some characters
+
+    def _repr_html_(self) -> str:
+        from keepbest.reading.views import run_html
+
+        return run_html(self._known.value, self.directory)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -184,8 +189,9 @@ class Run:
         from keepbest.composition.screening import screen
         from keepbest.reading.saved_model import completed, require_data
 
+        config = self._node("model")  # first: the record that was read last is that of the checkpoint
         checkpoint = self._known.compared(self._read_best)
-        node = completed(self._node("model"), checkpoint.get("hyper_parameters"))
+        node = completed(config, checkpoint.get("hyper_parameters"))
         screen(node, "model", LightningModule, self._allowance)
         with telling(ConfigError, "the run's config must describe a model that can be made"):
             model = build_model(node)
@@ -255,7 +261,12 @@ class Run:
         return Allowance(self.directory, self._modules, self._trust, modules_wanted_by(made, self._modules))
 
 
-def _checked_modules(modules: Sequence[str]) -> tuple[str, ...]:
+def checked_modules(modules: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of modules.
+
+    Raises:
+        ConfigError: when they are none.
+    """
     if isinstance(modules, str) or not all(isinstance(name, str) and name for name in modules):
         raise ConfigError(
             "modules must be a list of names", received=modules, remedy='Write it as modules=["my_module"]'

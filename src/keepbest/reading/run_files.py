@@ -1,4 +1,4 @@
-"""The files of a run: regular ones, inside its directory, and no larger than a run's files are."""
+"""The files of a run or sweep: regular ones, inside its directory, and no larger than a run's files are."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from keepbest.errors import RecordError
 
 _MEGABYTE = 1 << 20
 LARGEST_RECORD = 16 * _MEGABYTE
+LARGEST_SWEEP = 64 * _MEGABYTE
 LARGEST_CONFIG = _MEGABYTE
 LARGEST_TABLE = 256 * _MEGABYTE
 MOST_CELLS = 10_000_000
@@ -31,7 +32,7 @@ def require_file(directory: Path, name: str, largest: int | None = None) -> Path
     Raises:
         RecordError: when it leads out of the directory, is no regular file, or is larger.
     """
-    path = _inside(directory, name)
+    path = require_inside(directory, name)
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -60,17 +61,29 @@ def require_modest_table(path: Path) -> None:
         raise RecordError(f"{path} must have at most {MOST_CELLS} cells, it has {rows} rows of {columns}. {IF_TRUSTED}")
 
 
-def _inside(directory: Path, name: str) -> Path:
+def require_inside(directory: Path, name: str, noun: str = "run") -> Path:
+    """Return the absolute path of something in the directory of a run or a sweep; there may be nothing there.
+
+    Args:
+        directory: of the run or sweep, absolute and without links.
+        name: the path as the record gives it, relative to the directory.
+        noun: whose directory it is, for the message.
+
+    Raises:
+        RecordError: when it leads out of the directory.
+    """
     if _is_foreign(name):
         raise RecordError(
-            f"a path in a record must be relative to the run's directory and inside it, got {name[:99]!r}. {IF_TRUSTED}"
+            f"a path in a record must be relative to the {noun}'s directory and inside it, got {name[:99]!r}. "
+            f"{IF_TRUSTED}"
         )
+    rule = f"a file of a {noun} must lie in its directory"
     try:
         path = (directory / name).resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a link that leads to itself
-        raise RecordError(f"a file of a run must lie in its directory, {name[:200]!r} is no path: {error}") from error
+        raise RecordError(f"{rule}, {name[:200]!r} is no path: {error}") from error
     if not path.is_relative_to(directory):
-        raise RecordError(f"a file of a run must lie in its directory, {name!r} leads to {str(path)!r}. {IF_TRUSTED}")
+        raise RecordError(f"{rule}, {name!r} leads to {str(path)!r}. {IF_TRUSTED}")
     return path
 
 

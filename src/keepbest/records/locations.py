@@ -35,11 +35,12 @@ def point_latest(run_dir: Path) -> None:
         fresh.unlink(missing_ok=True)
 
 
-def run_directory(path: str | Path) -> Path:
-    """Return the directory of a run.
+def run_directory(path: str | Path, noun: str = "run") -> Path:
+    """Return the directory of a run, or of a sweep.
 
     Args:
         path: the directory, or any file right inside it.
+        noun: what it is, for the message.
 
     Raises:
         ConfigError: for what cannot be a path.
@@ -50,7 +51,7 @@ def run_directory(path: str | Path) -> Path:
         directory.resolve()  # finds the zero byte that the other two pass over
     except (OSError, RuntimeError, ValueError) as error:  # too long, or of a user that is not there
         reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"a run must be given by a path: {reason}", received=str(path)) from None
+        raise ConfigError(f"a {noun} must be given by a path: {reason}", received=str(path)) from None
     return directory
 
 

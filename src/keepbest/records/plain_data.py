@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -62,13 +63,19 @@ def build(kind: Any, value: Any, where: str) -> Any:
 
 def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
     _expect(isinstance(value, Mapping), value, where, "a mapping")
-    hints = typing.get_type_hints(kind)
-    required = [item.name for item in dataclasses.fields(kind) if not item.metadata.get("may_be_missing")]
+    hints, required = _schema(kind)
     missing = [name for name in required if name not in value]
     if missing:
         raise RecordError(f"{where} must hold every key of the schema, missing: {', '.join(missing)}.")
     present = {name: hint for name, hint in hints.items() if name in value}
     return kind(**{name: build(hint, value[name], f"{where}.{name}") for name, hint in present.items()})
+
+
+@functools.cache
+def _schema(kind: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the types of a dataclass's fields, and the names that must be there: it takes long to find them out."""
+    required = [item.name for item in dataclasses.fields(kind) if not item.metadata.get("may_be_missing")]
+    return typing.get_type_hints(kind), tuple(required)
 
 
 def _build_scalar(kind: type, value: Any, where: str) -> Any:

@@ -22,10 +22,7 @@ CHECKSUM = "checksum"
 
 _DEEPEST = 32
 _LONGEST_MESSAGE = 500
-_REMEDY = (
-    "Take it from a backup. If it is your own edit, keepbest.open_run(..., trust=True) reads it; no training goes on "
-    "from it."
-)
+_OPENERS = {RUN_FILE: "open_run", SWEEP_FILE: "open_sweep"}
 _SEALED_END = re.compile(rb',\n  "' + CHECKSUM.encode() + rb'": "([0-9a-f]{64})"\n}\n')
 _PLAIN_END = b"\n}\n"
 _SEALED_LENGTH = len(f',\n  "{CHECKSUM}": "{64 * "0"}"') + len(_PLAIN_END)
@@ -57,14 +54,18 @@ def write_sweep(sweep_dir: Path, record: SweepRecord) -> None:
     write_text(sweep_dir / SWEEP_FILE, sealed(record.as_dict()))
 
 
-def read_sweep(sweep_dir: Path) -> SweepRecord:
+def read_sweep(sweep_dir: Path, *, verify: bool = True) -> SweepRecord:
     """Read `sweep.json`.
+
+    Args:
+        sweep_dir: the sweep's directory.
+        verify: whether the file must be as it was written, by its checksum; False accepts one that was edited.
 
     Raises:
         RecordError: when the directory has none, or holds something else.
         IntegrityError: when it is not the file that was written.
     """
-    data = _read(sweep_dir, SWEEP_FILE, "sweep", verify=True)
+    data = _read(sweep_dir, SWEEP_FILE, "sweep", verify=verify)
     with _short_messages(sweep_dir / SWEEP_FILE):
         return SweepRecord.from_dict(data)
 
@@ -101,7 +102,8 @@ def _read(directory: Path, name: str, noun: str, *, verify: bool) -> dict[str, A
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise RecordError(f"a {noun} directory must hold {name}, {str(directory)!r} does not.") from None
+        hint = _hint(directory, name)
+        raise RecordError(f"a {noun} directory must hold {name}, {str(directory)!r} does not.{hint}") from None
     except OSError as error:
         raise RecordError(f"{path} cannot be read as JSON: {error}") from error
     if verify:
@@ -109,8 +111,17 @@ def _read(directory: Path, name: str, noun: str, *, verify: bool) -> dict[str, A
     return _parse(path, content)
 
 
+def _hint(directory: Path, name: str) -> str:
+    """Return how to open what a directory holds instead."""
+    others = [(other, opener) for other, opener in _OPENERS.items() if other != name and (directory / other).is_file()]
+    return f" It holds {others[0][0]}: open it with keepbest.{others[0][1]}." if others else ""
+
+
 def _remedy_for(path: Path) -> str:
-    return _REMEDY if path.name == RUN_FILE else "Take it from a backup."
+    return (
+        f"Take it from a backup. If it is your own edit, keepbest.{_OPENERS[path.name]}(..., trust=True) reads it; no "
+        "training goes on from it."
+    )
 
 
 def _require_checksum(path: Path, content: bytes) -> None:

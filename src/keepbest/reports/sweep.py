@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from keepbest.reading.overrides import overrides_of, short_names, varying
+from keepbest.reading.ranking import ranked
 from keepbest.records.run_record import RunRecord, RunStatus
 from keepbest.records.sweep_record import SweepJob
 
@@ -79,29 +80,17 @@ def show_sweep(
         console: where to; None: standard output.
     """
     output = console or Console(highlight=False)
-    ranked = _ranked(records)
-    failed = [number for number in ranked if records[number].status is not RunStatus.COMPLETED]
-    shown = _chosen(ranked, failed)
+    order = ranked(records)
+    failed = [number for number in order if records[number].status is not RunStatus.COMPLETED]
+    shown = _chosen(order, failed)
     output.print()
     output.print(_table(shown, jobs, records))
-    if len(ranked) > len(shown):
-        output.print(f"... and {len(ranked) - len(shown)} more", style="dim")
-    for name, text in _summary(sweep_dir, jobs, records, ranked, trained_epochs):
+    if len(order) > len(shown):
+        output.print(f"... and {len(order) - len(shown)} more", style="dim")
+    for name, text in _summary(sweep_dir, jobs, records, order, trained_epochs):
         output.print(Text.assemble((f"{name:<11} ", "dim"), _printable(text)), soft_wrap=True)
     for message, numbers in _errors(records, failed).items():
         output.print(Text(f"{_numbers(numbers)} {_shortened(message, _LONGEST_ERROR)}"), soft_wrap=True)
-
-
-def varying(jobs: Iterable[SweepJob]) -> list[str]:
-    """Return the keys of the overrides in which jobs differ, in the order in which they were given."""
-    seen: dict[str, set[str | None]] = {}
-    listed = [_overrides(job) for job in jobs]
-    for overrides in listed:
-        for key in overrides:
-            seen.setdefault(key, set())
-    for key, values in seen.items():
-        values.update(overrides.get(key) for overrides in listed)
-    return [key for key, values in seen.items() if len(values) > 1]
 
 
 def _chosen(ranked: Sequence[int], failed: Sequence[int]) -> list[int]:
@@ -114,14 +103,14 @@ def _table(numbers: Sequence[int], jobs: Mapping[int, SweepJob], records: Mappin
     keys = varying(jobs.values())
     table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("job", justify="right", no_wrap=True)
-    for name in _short_names(keys):
+    for name in short_names(keys):
         table.add_column(_cell(name), justify="right")  # these are cut where the others leave too little room
     monitors = {record.objective.monitor for record in records.values()}
     for name in ("score" if len(monitors) > 1 else "".join(monitors), "best at", "stop at"):
         table.add_column(_cell(name), justify="right", no_wrap=True)
     table.add_column("end", no_wrap=True)
     for number in numbers:
-        record, overrides = records[number], _overrides(jobs[number])
+        record, overrides = records[number], overrides_of(jobs[number])
         end = Text(_shortened(_end(record), _LONGEST_END), style=_STYLE.get(record.status, "yellow"))
         values = (_cell(overrides.get(key, "")) for key in keys)
         table.add_row(str(number), *values, *_results(record), end)
@@ -196,31 +185,6 @@ def _errors(records: Mapping[int, RunRecord], failed: Sequence[int]) -> dict[str
             line = f"{records[number].status.value}: {error.type}: {error.message.strip().partition(chr(10))[0]}"
             errors.setdefault(line, []).append(number)
     return errors
-
-
-def _ranked(records: Mapping[int, RunRecord]) -> list[int]:
-    """Return the numbers: completed jobs before others, objective by objective, the best score first."""
-    objectives = list(dict.fromkeys(records[number].objective for number in sorted(records)))
-
-    def place(number: int) -> tuple[bool, int, bool, float, int]:
-        record = records[number]
-        score = record.best_model_score
-        signed = 0.0 if score is None else score if record.objective.mode == "min" else -score
-        is_open = record.status is not RunStatus.COMPLETED
-        return is_open, objectives.index(record.objective), score is None, signed, number
-
-    return sorted(records, key=place)
-
-
-def _overrides(job: SweepJob) -> dict[str, str]:
-    pairs = (override.partition("=") for override in job.overrides)
-    return {key.lstrip("+~"): value for key, _, value in pairs}
-
-
-def _short_names(keys: Sequence[str]) -> list[str]:
-    """Return the last part of each key, or the whole of it where two keys end alike."""
-    lasts = [re.split(r"[./]", key)[-1] for key in keys]
-    return [last if lasts.count(last) == 1 else key for key, last in zip(keys, lasts, strict=True)]
 
 
 def _epochs_at_stake(trainings: Sequence[TrainingOutline]) -> str:

@@ -1,0 +1,62 @@
+"""Runs and sweeps as notebooks show them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keepbest.records.run_record import RunRecord, RunStatus
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def run_html(record: RunRecord, directory: Path) -> str:
+    """Return what a notebook shows of a run."""
+    from keepbest.reports.notebook import facts_html
+
+    objective, score, verified, stopping = record.objective, record.best_model_score, record.verified, record.stopping
+    facts = {"status": record.status.value, "objective": f"{objective.monitor}, {objective.mode}"}
+    facts["best"] = "none" if score is None else f"{score:.6g} in epoch {record.best_epoch}"
+    if verified is not None:
+        how = "bit for bit" if verified.exact else f"within {verified.abs_diff:.3g}"
+        facts["verified"] = f"yes, the restored weights give the same score {how}"
+    if stopping is not None and stopping.reason is not None:
+        where = "" if stopping.stopped_epoch is None else f" in epoch {stopping.stopped_epoch}"
+        facts["stopped"] = f"{stopping.reason.replace('_', ' ')}{where}"
+    if record.error is not None:
+        facts["error"] = f"{record.error.type}: {record.error.message}"
+    return facts_html(f"Run {record.id}", {**facts, "path": str(directory)})
+
+
+def sweep_html(name: str, directory: Path, table: pd.DataFrame, numbers: Sequence[int]) -> str:
+    """Return what a notebook shows of a sweep.
+
+    Args:
+        name: the sweep's.
+        directory: where it lies.
+        table: all of its jobs.
+        numbers: the jobs to show, the best first.
+    """
+    from keepbest.reports.notebook import facts_html, table_html
+
+    objective = table.attrs["objective"]
+    found = table["status"].value_counts(sort=False)
+    facts = {"jobs": ", ".join(f"{count} {status}" for status, count in found.items()) or "none"}
+    if objective:
+        facts["objective"] = f"{objective['monitor']}, {objective['mode']}"
+    facts |= {"fixed": ", ".join(f"{key}={value}" for key, value in table.attrs["fixed"].items()) or "nothing"}
+    names = [column for column in table.columns if column != "path"]
+    rows = [[str(number), *(_cell(table.at[number, column]) for column in names)] for number in numbers]
+    is_best = bool(rows) and bool(objective) and table.at[numbers[0], "status"] == RunStatus.COMPLETED.value
+    more = len(table) - len(numbers)
+    tail = f"<p>... and {more} more</p>" if more else ""
+    head = facts_html(f"Sweep {name}", {**facts, "path": str(directory)})
+    return head + table_html(["job", *names], rows, 0 if is_best else None) + tail
+
+
+def _cell(value: Any) -> str:
+    import pandas as pd
+
+    return "" if pd.isna(value) else f"{value:.6g}" if isinstance(value, float) else str(value)

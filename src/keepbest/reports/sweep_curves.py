@@ -1,0 +1,152 @@
+"""The curves of a sweep: each distinct training, where it ended for whom, and the best job."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from keepbest.reports.picture import LITERAL, axes_of, cut
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, told apart by the colour-blind; the best one's colour first
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#7f7f7f")
+_OTHERS, _STAR = "#b0b0b0", "#D55E00"
+_MOST_NUMBERS = 16  # ends that get the numbers of their jobs
+_LOG_FROM = 8  # times the smallest value, from where on equal steps hide the end of a curve
+
+
+class JobEnd(NamedTuple):
+    """Where a training ended for a job: its last epoch, and how many checks it saw."""
+
+    number: int
+    epoch: int | None
+    checks: int
+
+
+class TrainingCurve(NamedTuple):
+    """One training of a sweep.
+
+    Args:
+        label: what tells it from the others.
+        checks: epoch and value of each check.
+        ends: of its jobs.
+        best: epoch and score of the sweep's best job, where that is one of its own.
+    """
+
+    label: str
+    checks: Sequence[tuple[int, float]]
+    ends: Sequence[JobEnd]
+    best: tuple[int, float] | None
+
+
+def draw_sweep_curves(curves: Sequence[TrainingCurve], monitor: str, title: str, ax: Any = None) -> Figure:
+    """Draw the curves of a sweep into the axes, or into a new figure; return the figure.
+
+    The horizontal axis counts epochs where each epoch has one check at the most, else checks. Up to eight trainings are
+    told apart by colour and a legend; of more, only the best one is.
+    """
+    axes = axes_of(ax, (9, 5))
+    by_epoch = all(len({epoch for epoch, _ in curve.checks}) == len(curve.checks) for curve in curves)
+    ordered = sorted(curves, key=lambda curve: curve.best is None)
+    few = len(curves) <= len(_COLOURS)
+    for place, curve in enumerate(ordered):
+        colour = _COLOURS[place] if few else _COLOURS[0] if curve.best else _OTHERS
+        _draw(axes, curve, colour, by_epoch=by_epoch)
+    for curve in ordered[:1]:
+        _mark_best(axes, curve, by_epoch=by_epoch)
+    if sum(len(_by_place(curve, by_epoch=by_epoch)) for curve in curves) <= _MOST_NUMBERS:
+        _write_numbers(axes, curves, by_epoch=by_epoch)
+    _finish(axes, curves, monitor, title, by_epoch=by_epoch)
+    if few:
+        _legend(axes)
+    figure: Figure = axes.figure
+    return figure
+
+
+def _draw(axes: Any, curve: TrainingCurve, colour: str, *, by_epoch: bool) -> None:
+    places = _places(curve, by_epoch=by_epoch)
+    values = [value for _, value in curve.checks]
+    width, front = (2.2, 3) if curve.best else (1.2, 2)
+    axes.plot(places, values, "-", color=colour, lw=width, zorder=front, label=_label(curve))
+    ends = [(place, values[places.index(place)]) for place in _by_place(curve, by_epoch=by_epoch)]
+    if ends:
+        x, y = zip(*ends, strict=True)
+        axes.plot(x, y, "o", color="white", markeredgecolor=colour, markersize=5, zorder=front + 1, label="_nolegend_")
+
+
+def _label(curve: TrainingCurve) -> str:
+    jobs = "1 job" if len(curve.ends) == 1 else f"{len(curve.ends)} jobs"
+    return f"{cut(curve.label, 40)} ({jobs})".lstrip("_")  # matplotlib hides what begins with one
+
+
+def _mark_best(axes: Any, curve: TrainingCurve, *, by_epoch: bool) -> None:
+    if curve.best is None:
+        return
+    places = _places(curve, by_epoch=by_epoch)
+    at = next((place for place, check in zip(places, curve.checks, strict=True) if check == curve.best), None)
+    if at is not None:
+        axes.plot(at, curve.best[1], "*", color=_STAR, markersize=14, zorder=6, label="the best job's best")
+
+
+def _write_numbers(axes: Any, curves: Sequence[TrainingCurve], *, by_epoch: bool) -> None:
+    for curve in curves:
+        places = _places(curve, by_epoch=by_epoch)
+        for place, numbers in _by_place(curve, by_epoch=by_epoch).items():
+            axes.annotate(
+                _who(numbers), (place, curve.checks[places.index(place)][1]), xytext=(0, 9), rotation=90, fontsize=7,
+                textcoords="offset points", ha="center", va="bottom", zorder=5,
+            )  # fmt: skip
+
+
+def _who(numbers: Sequence[int]) -> str:
+    noun = "job" if len(numbers) == 1 else "jobs"
+    text = ", ".join(map(str, numbers))
+    return f"{noun} {text}" if len(text) <= 14 else f"{len(numbers)} jobs"
+
+
+def _places(curve: TrainingCurve, *, by_epoch: bool) -> list[int]:
+    return [epoch for epoch, _ in curve.checks] if by_epoch else list(range(len(curve.checks)))
+
+
+def _by_place(curve: TrainingCurve, *, by_epoch: bool) -> dict[int, list[int]]:
+    """Return which jobs ended where, for the places that the curve has."""
+    there = set(_places(curve, by_epoch=by_epoch))
+    found: dict[int, list[int]] = defaultdict(list)
+    for end in curve.ends:
+        place = end.epoch if by_epoch else end.checks - 1
+        if place in there:
+            found[place].append(end.number)
+    return dict(sorted(found.items()))
+
+
+def _finish(axes: Any, curves: Sequence[TrainingCurve], monitor: str, title: str, *, by_epoch: bool) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    values = [value for curve in curves for _, value in curve.checks if abs(value) < float("inf")]
+    if values and min(values) > 0 and max(values) > _LOG_FROM * min(values):
+        _use_log_scale(axes)
+    axes.set_xlabel("epoch" if by_epoch else "check")
+    axes.set_ylabel(cut(monitor, 60), **LITERAL)
+    axes.set_title(title, fontsize=10, loc="left", **LITERAL)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _use_log_scale(axes: Any) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _legend(axes: Any) -> None:
+    if axes.get_lines():
+        axes.plot([], [], "o", color="white", markeredgecolor=_OTHERS, markersize=5, label="a job ends")
+        for text in axes.legend(frameon=False, fontsize=8).get_texts():
+            text.set_parse_math(False)

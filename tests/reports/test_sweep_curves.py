@@ -1,0 +1,82 @@
+"""The curves of a sweep: a line per training, a mark where jobs end, the best job in front."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from keepbest.reports.sweep_curves import JobEnd, TrainingCurve, draw_sweep_curves
+
+
+def curve(name: str, values=(1.0, 0.6, 0.5, 0.7), ends=((0, 3),), best=None, epochs=None) -> TrainingCurve:
+    epochs = range(len(values)) if epochs is None else epochs
+    jobs = [JobEnd(number, epoch, epoch + 1) for number, epoch in ends]
+    return TrainingCurve(name, list(zip(epochs, values, strict=True)), jobs, best)
+
+
+def drawn(*curves: TrainingCurve):
+    return draw_sweep_curves(curves, "val_loss", "a title").axes[0]
+
+
+def legend(axes) -> list[str]:
+    return [text.get_text() for text in axes.get_legend().get_texts()] if axes.get_legend() else []
+
+
+def test_lines_ends_and_the_best_stand_where_they_belong():
+    axes = drawn(curve("seed=1"), curve("seed=2", ends=((1, 1), (2, 3), (3, 3)), best=(2, 0.5)))
+    best, its_ends, other, _, star, _ = axes.get_lines()
+    assert list(best.get_ydata()) == [1.0, 0.6, 0.5, 0.7]
+    assert best.get_linewidth() > other.get_linewidth()
+    assert (list(its_ends.get_xdata()), list(its_ends.get_ydata())) == ([1, 3], [0.6, 0.7])
+    assert (list(star.get_xdata()), list(star.get_ydata())) == ([2], [0.5])
+    assert legend(axes) == ["seed=2 (3 jobs)", "seed=1 (1 job)", "the best job's best", "a job ends"]
+    assert [text.get_text() for text in axes.texts] == ["job 0", "job 1", "jobs 2, 3"]
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title(loc="left")) == ("epoch", "val_loss", "a title")
+
+
+@pytest.mark.parametrize(("count", "has_legend"), [(8, True), (9, False)])
+def test_up_to_eight_trainings_are_told_apart(count, has_legend):
+    axes = drawn(*(curve(f"seed={n}", best=(2, 0.5) if n == 4 else None) for n in range(count)))
+    lines = [line for line in axes.get_lines() if len(line.get_xdata()) == 4]
+    assert len({line.get_color() for line in lines}) == (8 if has_legend else 2)
+    assert bool(legend(axes)) is has_legend
+    assert lines[0].get_color() not in {line.get_color() for line in lines[1:]}, "the best one's own"
+
+
+def test_several_checks_in_an_epoch_are_counted_as_checks():
+    axes = drawn(curve("a", epochs=(0, 0, 1, 1), ends=((5, 2),)), curve("b"))
+    assert axes.get_xlabel() == "check"
+    _, ends, *_ = axes.get_lines()
+    assert list(ends.get_xdata()) == [2]
+
+
+def test_a_long_descent_is_shown_in_a_logarithmic_scale_with_plain_numbers():
+    assert drawn(curve("a", values=(8.0, 2.0, 1.0, 0.5))).get_yscale() == "log"
+    assert drawn(curve("a", values=(8.0, 2.0, 1.0, -0.5))).get_yscale() == "linear"
+    assert drawn(curve("a")).get_yscale() == "linear"
+    axes = drawn(curve("a", values=(1.0, 0.2, 0.1, 0.05)))
+    axes.figure.savefig("/dev/null", format="png")
+    assert "0.10" in [label.get_text() for label in axes.get_yticklabels()]
+
+
+def test_what_is_not_finite_leaves_a_gap():
+    axes = drawn(curve("a", values=(1.0, float("inf"), float("nan"), 0.5)), curve("b", ends=((0, 7),)))
+    assert np.isinf(axes.get_lines()[0].get_ydata()[1])
+    axes.figure.savefig("/dev/null", format="png")
+
+
+def test_many_ends_are_marked_without_numbers():
+    values = np.linspace(1, 0.5, 40)
+    axes = drawn(curve("a", values=values, ends=[(n, n) for n in range(30)]))
+    assert len(axes.texts) == 0
+    assert len(axes.get_lines()[1].get_xdata()) == 30
+    (text,) = drawn(curve("a", ends=[(n, 3) for n in range(30)])).texts
+    assert text.get_text() == "30 jobs"
+
+
+def test_it_draws_in_the_axes_that_are_given():
+    axes = Figure().subplots(1, 2)
+    assert draw_sweep_curves([curve("a")], "val_loss", "t", axes[1]) is axes[0].figure
+    assert not axes[0].get_lines()
+    assert axes[1].get_lines()
