@@ -149,7 +149,7 @@ def test_a_module_that_remembers_what_no_checkpoint_holds_is_trained_anew(compar
               "trainer.max_epochs=4")  # fmt: skip
     assert compare(common, [*grid([1, 1, 2], [0.2]), [f"{ES}.patience=50"]]) == {}
     assert "is trained from the beginning: " in caplog.text
-    assert "what it keeps in outputs is in no checkpoint" in caplog.text
+    assert "what it keeps in outputs could not be given back" in caplog.text
 
 
 DIES = """

@@ -189,6 +189,7 @@ def test_a_value_that_came_from_a_masked_one_splits(compose_config, common):
 def test_a_fingerprint_is_short_and_always_the_same(usual):
     assert len(fingerprint_of(usual)) == 16
     assert len(config_hash(usual)) == 64
+    assert len({config_hash(usual), config_hash(usual, {"X": "1"}), config_hash(usual, {"X": "2"})}) == 3
     assert fingerprint_of({"callbacks": None}) == fingerprint_of({"callbacks": {}}) == fingerprint_of({})
     assert config_hash({"a": [1, {"b": "\ud800"}]}) == config_hash({"a": [1, {"b": "\ud800"}]})
 

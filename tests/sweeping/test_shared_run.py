@@ -215,6 +215,46 @@ def test_an_evaluation_with_random_numbers_has_those_of_each_members_own_end(
     )
 
 
+KNOWS = """
+from keepbest.models import MLPClassifier
+
+class Knows(MLPClassifier):
+    '''Evaluates by how far the training is, and by what it remembers of it; a list grows, as in many modules.'''
+    def __init__(self, ends=False, **settings):
+        super().__init__(**settings)
+        self.epochs, self.losses, self.ends = 0, [], ends
+    def on_train_epoch_end(self):
+        super().on_train_epoch_end()
+        self.epochs += 1
+        self.losses.append(float(self.trainer.callback_metrics["val_loss"]))
+    def on_train_end(self):
+        if self.ends:
+            self.epochs += 1000
+    def on_test_epoch_end(self):
+        super().on_test_epoch_end()
+        self.log("test_epoch", float(self.trainer.current_epoch))
+        self.log("test_step_number", float(self.global_step))
+        self.log("test_epochs", float(self.epochs))
+        self.log("test_losses", float(sum(self.losses)))
+        self.epochs += 1
+"""
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["while it trains", "and its end changes that"])
+def test_a_module_is_evaluated_with_what_it_knew_at_each_members_own_end(
+    ends, share, alone, tmp_path, monkeypatch, differences, caplog
+):
+    (tmp_path / "knowing.py").write_text(KNOWS)
+    monkeypatch.syspath_prepend(tmp_path)
+    common = (*FAST, "model._target_=knowing.Knows", f"+model.ends={ends}", "trainer.max_epochs=14")
+    members = grid(patience=[1, 2, 30], min_delta=[0, 0.02])
+    training, directories = share(common, members)
+    execute_shared(training)
+    assert ("is trained from the beginning" in caplog.text) == ends
+    for number, member in enumerate(members):
+        assert differences(directories[number], alone([*common, *member], str(number))) == [], member
+
+
 DIES = """
 import os
 from pathlib import Path

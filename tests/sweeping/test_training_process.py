@@ -50,6 +50,15 @@ def test_a_training_has_the_environment_of_the_moment_and_its_output_is_in_its_l
     assert capfd.readouterr() == ("", "")
 
 
+def test_trainings_without_a_seed_differ_although_they_come_from_one_process(compose_config, tmp_path):
+    tables = []
+    for name in ("one", "other"):
+        create_job(tmp_path / name, name, compose_config(["trainer=cpu", "seed=null", "trainer.max_epochs=1"]))
+        assert run_training(tmp_path / name, TRAINER, StopOrder(tmp_path)) is RunStatus.COMPLETED
+        tables.append((tmp_path / name / "metrics.csv").read_text())
+    assert tables[0] != tables[1]
+
+
 def test_an_order_ends_what_runs_wherever_it_comes_from(compose_config, tmp_path):
     create_job(tmp_path / "job", "job", compose_config(["trainer=cpu", "callbacks.early_stopping.patience=10000"]))
     order = StopOrder(tmp_path)

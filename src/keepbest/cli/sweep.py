@@ -85,7 +85,7 @@ def _plans(sweep: SweepRun, batches: Iterable[list[list[str]]]) -> Iterator[Plan
     for batch in batches:
         plan = sweep.plan(batch)
         outlines = [_outline(training, sweep.jobs) for training in plan.trainings]
-        show_plan(for_people(sweep.directory), len(plan.numbers), outlines, whole=sweep.settings.dry_run)
+        show_plan(for_people(sweep.directory), len(set(plan.numbers)), outlines, whole=sweep.settings.dry_run)
         sys.stdout.flush()
         yield plan
 

@@ -23,7 +23,7 @@ class SweepJob:
         number: its number; also its directory's name, unless `hydra.sweep.subdir` says otherwise.
         directory: its run directory, relative to the sweep's.
         overrides: what makes it this job, as Hydra lists them.
-        config_sha256: of its resolved config, see `keepbest.sweeping.fingerprint.config_hash`.
+        config_sha256: of its resolved config and environment, see `keepbest.sweeping.fingerprint.config_hash`.
         trajectory: the directory of the training that it shares, relative to the sweep's; None when it has its own.
         alone: why it must have its own; None where it may share one.
         status: where it stood when this was written; its own record knows better.

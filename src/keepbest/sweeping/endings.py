@@ -21,8 +21,8 @@ from keepbest.callbacks.history import Check, best_of
 from keepbest.checkpoints.hashing import sha256_of
 from keepbest.checkpoints.random_state import random_state
 from keepbest.checkpoints.writing import write_checkpoint
-from keepbest.sweeping.epoch_memory import memory_of
 from keepbest.sweeping.kept_links import KeptLinks, link_or_copy
+from keepbest.sweeping.module_memory import Moments, memory_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +61,7 @@ class Ending:
         sha256: of that file.
         seconds: how long the training had taken.
         random_state: of the random number generators.
+        memory: what the module remembered, see `memory_of`.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Ending:
     sha256: str | None
     seconds: float
     random_state: dict[str, Any]
+    memory: dict[str, str]
 
 
 class Endings(Checkpoint, BoundaryCallback):
@@ -91,10 +93,14 @@ class Endings(Checkpoint, BoundaryCallback):
 
     Attributes:
         links: the checkpoints of members that have stopped.
+        moments: what the module remembered when they stopped.
+        before_end: its memory before the hooks of the fit's end.
     """
 
     def __init__(self, stopping: MemberStopping, record: RunningRecord, directory: Path) -> None:
         self.links = KeptLinks(directory)
+        self.moments = Moments()
+        self.before_end: dict[str, str] = {}
         self._endings: dict[str, Ending] = {}
         self._plain: dict[str, dict[str, Any]] = {}  # the same, as they go into checkpoints
         self._stopping, self._record, self._directory = stopping, record, directory
@@ -109,6 +115,10 @@ class Endings(Checkpoint, BoundaryCallback):
         """Return the ending that holds for a member; every member has one once `conclude_all` was called."""
         assert watch.concluded is not None
         return self._endings[watch.concluded]
+
+    def named(self, name: str) -> Ending:
+        """Return the ending of a name."""
+        return self._endings[name]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Conclude for those that had stopped at the check of the checkpoint that is resumed: it was written before."""
@@ -133,6 +143,10 @@ class Endings(Checkpoint, BoundaryCallback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Conclude for those that have stopped in this epoch."""
         self._conclude_stopped(trainer, trainer.current_epoch + 1)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note what the module remembers; its own hook comes next."""
+        self.before_end = memory_of(pl_module)
 
     def _conclude_stopped(self, trainer: Trainer, epochs: int, save: _Writes | None = None) -> None:
         if self._stopping.has_news:
@@ -183,6 +197,7 @@ class Endings(Checkpoint, BoundaryCallback):
             sha256=self._sha256(name, best_file, session, known=known) if trainer.is_global_zero else None,
             seconds=self._record.seconds,
             random_state=self._resumed_with or random_state(),
+            memory=self.moments.keep(session.model),
         )
 
     @staticmethod

@@ -33,13 +33,13 @@ def fingerprint_of(config: Mapping[str, Any], environment: Mapping[str, str] | N
     return _sha256_of({**config, "callbacks": callbacks}, rest, environment or {})[:16]
 
 
-def config_hash(config: Mapping[str, Any]) -> str:
-    """Return the sha256 of a resolved config.
+def config_hash(config: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> str:
+    """Return the sha256 of a resolved config, and of the environment variables that are set for the job.
 
     The order of sections, and that of plain arguments of a `_target_`, does not matter. The order of what is made does:
     callbacks are called in it, and networks draw their weights in it.
     """
-    return _sha256_of(config)
+    return _sha256_of(config, environment) if environment else _sha256_of(config)
 
 
 def watch_settings_of(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import sys
 from pathlib import Path
@@ -54,6 +55,7 @@ def _fork(directory: Path, environment: dict[str, str], ours: tuple[int, ...]) -
             os.close(descriptor)
         _send_output_to(directory / LOG_FILE)
         _take_environment(environment)
+        _draw_other_random_numbers()
         from keepbest.sweeping.worker import execute_either
         from keepbest.training.worker import main
 
@@ -70,6 +72,16 @@ def _send_output_to(path: Path) -> None:
     for stream in (sys.stdout, sys.stderr):
         os.dup2(log, stream.fileno())
     os.close(log)
+
+
+def _draw_other_random_numbers() -> None:
+    """Let trainings without a seed differ: a fork goes on with the generators of the process that it comes from."""
+    import numpy as np
+    import torch
+
+    random.seed()
+    np.random.seed()
+    torch.seed()
 
 
 def _take_environment(environment: dict[str, str]) -> None:

@@ -87,12 +87,7 @@ class OwnEnd:
             procedure = _Procedure(directory, OwnState(watch, self._session.objective, directory))
             return procedure.result_for(record)
         except NotRestoredError as lost:
-            log.warning("%s is trained from the beginning: %s", directory.name, lost)
-            forget_best(record.running)
-            record.running.note(last=None)
-            for name in ending.files:
-                (directory / name).unlink(missing_ok=True)
-            return _Procedure(directory, None).result_for(record)
+            return _result_anew(record, ending, lost)
         finally:
             state.unlink(missing_ok=True)
             record.running.note(last=None)
@@ -111,6 +106,27 @@ class OwnEnd:
         )
         record.running.note(last=last)
         return path
+
+
+def train_anew(record: MemberRecord, ending: Ending, lost: NotRestoredError) -> Sequence[Check]:
+    """Train a member from the beginning, verify and test it; return its checks.
+
+    Args:
+        record: the member's.
+        ending: where its policy has stopped.
+        lost: why what the shared training has left does not do.
+    """
+    return _result_anew(record, ending, lost).checks
+
+
+def _result_anew(record: MemberRecord, ending: Ending, lost: NotRestoredError) -> _Result:
+    directory = record.directory.resolve()
+    log.warning("%s is trained from the beginning: %s", directory.name, lost)
+    forget_best(record.running)
+    record.running.note(last=None)
+    for name in ending.files:
+        (directory / name).unlink(missing_ok=True)
+    return _Procedure(directory, None).result_for(record)
 
 
 class _Procedure:

@@ -13,7 +13,7 @@ from keepbest.callbacks.early_stopping import EarlyStopping
 from keepbest.callbacks.lightning_state import state_of_stopped
 from keepbest.errors import KeepbestError
 from keepbest.sweeping.endings import ENDINGS
-from keepbest.sweeping.epoch_memory import memory_of
+from keepbest.sweeping.module_memory import changed, memory_of
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class NotRestoredError(KeepbestError):
-    """The checkpoint does not hold all that the module knew.
+    """What was kept of a moment is not all that the module knew then.
 
     Args:
         names: of the attributes that differ.
@@ -32,8 +32,8 @@ class NotRestoredError(KeepbestError):
     def __init__(self, names: Iterable[str]) -> None:
         self.names = sorted(names)
         super().__init__(
-            "a module that goes on within an epoch must have all that it knew then, and what it keeps in "
-            f"{', '.join(self.names)} is in no checkpoint."
+            "a module must have all that it knew when this job's training ended, and what it keeps in "
+            f"{', '.join(self.names)} could not be given back. hydra.sweeper.share=false trains each job on its own."
         )
 
 
@@ -74,7 +74,7 @@ class OwnState(Callback, BoundaryCallback):
             NotRestoredError: when it is not the same.
         """
         now = memory_of(pl_module)
-        different = [name for name in self._memory | now if self._memory.get(name) != now.get(name)]
+        different = changed(self._memory, now)
         if different:
             raise NotRestoredError(different)
 

@@ -135,7 +135,7 @@ def job_entry(job: ComposedJob, sweep_dir: Path, training: Training, alone: str 
         number=job.number,
         directory=_below(job.directory, sweep_dir),
         overrides=list(job.overrides),
-        config_sha256=config_hash(job.config),
+        config_sha256=config_hash(job.config, job.environment),
         trajectory=_below(training.directory, sweep_dir) if shared else None,
         alone=alone,
         status=RunStatus.PENDING,
@@ -152,7 +152,7 @@ def require_same(known: SweepJob, job: ComposedJob) -> None:
     Raises:
         ConfigError: when it is.
     """
-    if known.config_sha256 != config_hash(job.config):
+    if known.config_sha256 != config_hash(job.config, job.environment):
         raise ConfigError(
             f"job {known.number} of this sweep was planned with another config than "
             f"{' '.join(job.overrides) or 'none of the overrides'} gives now",

@@ -5,15 +5,18 @@ from __future__ import annotations
 import functools
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from keepbest.callbacks.trainer_position import move_to, readers_of_position
 from keepbest.checkpoints.loading import read_safely
 from keepbest.checkpoints.random_state import restore_random_state
 from keepbest.records.run_record import Verification
 from keepbest.sweeping.endings import WEIGHTS_FILE, Ending, Endings, check_of
-from keepbest.sweeping.own_end import OwnEnd
+from keepbest.sweeping.module_memory import changed
+from keepbest.sweeping.own_end import OwnEnd, train_anew
+from keepbest.sweeping.own_state import NotRestoredError
 from keepbest.training.best import Best, require_kept, restore_and_verify
 from keepbest.training.ending import limit_reached, status_of
 from keepbest.training.execute import test
@@ -39,9 +42,11 @@ class _Evaluation:
 class Settlement:
     """Gives every member that has none its result.
 
-    Members of one best checkpoint are evaluated once, if evaluating draws no random numbers that matter: that is tried
-    on the first checkpoint that two members share, with the random states of both of their ends. Where it matters each
-    member is evaluated with its own. Members that stopped within an epoch are given the end of it first, see `OwnEnd`.
+    For each, the trainer, the module and the random numbers are taken back to where its own training would have ended.
+    Members of one best checkpoint are evaluated once, where that makes no difference: the module remembers the same,
+    none of the user's code asks how far the training is, and no random numbers matter, which is tried on the first
+    checkpoint that two members share. A member whose module cannot be taken back is trained from the beginning. Members
+    that stopped within an epoch are given the end of it first, see `OwnEnd`.
 
     Args:
         session: the finished training.
@@ -57,7 +62,11 @@ class Settlement:
         self._limit = limit_reached(session.trainer)
         self._checks, self._rows = session.history.as_of_now(session.trainer)
         self._open = [pair for pair in zip(records, stopping.watches, strict=True) if pair[0].is_open]
+        self._position = session.trainer.current_epoch, session.trainer.global_step
+        self._at_end = endings.moments.keep(session.model)
+        self._changed_by_end = changed(endings.before_end, self._at_end)
         self._repeats: bool | None = None  # whether an evaluation gives the same with other random numbers
+        self._asks_position = False  # whether an evaluation has asked how far the training is
 
     def settle(self) -> None:
         """Write all results.
@@ -74,6 +83,7 @@ class Settlement:
                     log.exception("%s has no result", record.directory)
                     record.fail(error)
                     failures.append(error)
+        move_to(self._session.trainer, *self._position)
         if failures:
             raise failures[0]
         if self._session.trainer.is_global_zero:
@@ -111,24 +121,57 @@ class Settlement:
         record.conclude(watch, ending, checks, self._limit)
         record.keep(ending, self._rows[: ending.rows], self._endings.links)
         self._session.trainer.strategy.barrier()
-        evaluation = known[ending.name] = self._evaluated(record, ending, known)
-        record.running.note(verified=evaluation.verified, test=evaluation.test)
+        try:
+            evaluation = known[ending.name] = self._evaluated(record, ending, known)
+        except NotRestoredError as lost:
+            if self._session.trainer.world_size > 1:  # another fit does not fit into these ranks
+                raise
+            checks = list(train_anew(record, ending, lost))
+        else:
+            record.running.note(verified=evaluation.verified, test=evaluation.test)
         record.finish(status_of(checks, record.running.value.stopping), ending)
 
     def _evaluated(self, record: MemberRecord, ending: Ending, known: dict[str, _Evaluation]) -> _Evaluation:
         """Return what an ending's weights give, measured or known from the others with these weights."""
         if ending.name in known:
             return known[ending.name]
-        if known and self._repeats:
-            return next(iter(known.values()))
+        alike = None if self._asks_position else self._alike(ending, known)
+        if alike and self._repeats:
+            return known[alike]
         evaluation = self._evaluate(record, ending)
-        if known and self._repeats is None:
-            same = evaluation == next(iter(known.values()))
-            self._repeats = self._session.trainer.strategy.reduce_boolean_decision(same, all=True)
+        if alike and self._repeats is None and not self._asks_position:
+            self._repeats = self._on_all_ranks(evaluation == known[alike])
         return evaluation
 
+    def _alike(self, ending: Ending, known: Iterable[str]) -> str | None:
+        """Return an ending that was evaluated, and at which the module remembered the same."""
+        memories = ((name, self._memory_of(self._endings.named(name))) for name in known)
+        return next((name for name, memory in memories if memory == self._memory_of(ending)), None)
+
+    def _memory_of(self, ending: Ending) -> dict[str, str]:
+        """Return what the module would remember after a fit that ended there.
+
+        Raises:
+            NotRestoredError: where the end of a fit changes it, which it did once, for the longest.
+        """
+        if ending.epochs == self._position[0]:
+            return self._at_end
+        if self._changed_by_end:
+            raise NotRestoredError(self._changed_by_end)
+        return ending.memory
+
     def _evaluate(self, record: MemberRecord, ending: Ending) -> _Evaluation:
+        session = self._session
+        if lost := self._endings.moments.take_back(session.model, self._memory_of(ending)):
+            raise NotRestoredError(lost)
+        move_to(session.trainer, ending.epochs, ending.step)
         restore_random_state(ending.random_state)
+        with readers_of_position(session.trainer) as readers:
+            self._restore_and_test(record, ending)
+        self._asks_position = not self._on_all_ranks(not readers) or self._asks_position
+        return _Evaluation(record.running.value.verified, record.running.value.test)
+
+    def _restore_and_test(self, record: MemberRecord, ending: Ending) -> None:
         best = check_of(ending)
         if best is None:
             weights = read_safely(self._endings.links.place(ending.name, WEIGHTS_FILE))
@@ -138,4 +181,6 @@ class Settlement:
             path = record.directory / ending.best_file if ending.best_file else None
             restore_and_verify(Best(best, path), self._session, record.running)
         test(self._session, record.running)
-        return _Evaluation(record.running.value.verified, record.running.value.test)
+
+    def _on_all_ranks(self, condition: bool) -> bool:
+        return self._session.trainer.strategy.reduce_boolean_decision(condition, all=True)

@@ -170,7 +170,7 @@ class SweepRun:
         composed, free = [], len(self.jobs)
         for texts in overrides:
             job = self._compose(known.get(tuple(texts), free), texts)
-            if job.number == free and (number := alike.get(config_hash(job.config))) is not None:
+            if job.number == free and (number := alike.get(config_hash(job.config, job.environment))) is not None:
                 job = self._compose(number, texts)  # one that the sweep has, said in another way
             number = known[tuple(texts)] = job.number
             free += number == free

@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule
 from torch import nn
 from torchmetrics import MeanMetric, MinMaxMetric
 
-from keepbest.sweeping.epoch_memory import memory_of
+from keepbest.sweeping.module_memory import memory_of
 
 
 class Remembers:

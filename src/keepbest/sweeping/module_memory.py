@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import random
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Any
 
@@ -96,3 +98,51 @@ def _state(value: Any) -> list[Any] | None:
     if callable(value) or type(value).__module__.partition(".")[0] in _OF_LIBRARIES:
         return None
     return [vars(value)] if hasattr(value, "__dict__") else None
+
+
+def changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Return the attributes that differ between two memories."""
+    return sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+
+
+class Moments:
+    """What a module remembered at several moments, so that it can be taken back to any of them.
+
+    A value that several moments have in common is copied once.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[tuple[str, str], Any] = {}
+
+    def keep(self, module: LightningModule) -> dict[str, str]:
+        """Copy what a module remembers; return its memory, as `memory_of` does."""
+        memory = memory_of(module)
+        for key, found in memory.items():
+            if (key, found) not in self._values:
+                with suppress(Exception):  # what cannot be copied cannot be given back
+                    self._values[key, found] = copy.deepcopy(_place_of(module, key)[key.rpartition(".")[2]])
+        return memory
+
+    def take_back(self, module: LightningModule, memory: Mapping[str, str]) -> list[str]:
+        """Let a module remember what it did at a moment; return the attributes for which that did not succeed.
+
+        Args:
+            module: the one that was kept.
+            memory: of that moment.
+        """
+        now = memory_of(module)
+        for key in now.keys() | memory.keys():
+            name = key.rpartition(".")[2]
+            if now.get(key) == memory.get(key):
+                continue
+            if key not in memory:
+                _place_of(module, key).pop(name)
+            elif (key, memory[key]) in self._values:
+                _place_of(module, key)[name] = copy.deepcopy(self._values[key, memory[key]])
+        return changed(memory, memory_of(module))
+
+
+def _place_of(module: LightningModule, key: str) -> MutableMapping[str, Any]:
+    """Return where an attribute, or a buffer, lies that has a path of `memory_of`."""
+    part = module.get_submodule(key.rpartition(".")[0])
+    return part._buffers if key.rpartition(".")[2] in part._buffers else vars(part)
