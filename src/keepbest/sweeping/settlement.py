@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,6 +65,7 @@ class Settlement:
         self._position = session.trainer.current_epoch, session.trainer.global_step
         self._at_end = endings.moments.keep(session.model)
         self._changed_by_end = changed(endings.before_end, self._at_end)
+        self._is_changed_by_end = not self._on_all_ranks(not self._changed_by_end)
         self._repeats: bool | None = None  # whether an evaluation gives the same with other random numbers
         self._asks_position = False  # whether an evaluation has asked how far the training is
 
@@ -135,18 +136,19 @@ class Settlement:
         """Return what an ending's weights give, measured or known from the others with these weights."""
         if ending.name in known:
             return known[ending.name]
-        alike = None if self._asks_position else self._alike(ending, known)
+        alike = self._alike(ending, known) if known and not self._asks_position else None
         if alike and self._repeats:
-            return known[alike]
+            return alike
         evaluation = self._evaluate(record, ending)
         if alike and self._repeats is None and not self._asks_position:
-            self._repeats = self._on_all_ranks(evaluation == known[alike])
+            self._repeats = self._on_all_ranks(evaluation == alike)
         return evaluation
 
-    def _alike(self, ending: Ending, known: Iterable[str]) -> str | None:
-        """Return an ending that was evaluated, and at which the module remembered the same."""
-        memories = ((name, self._memory_of(self._endings.named(name))) for name in known)
-        return next((name for name, memory in memories if memory == self._memory_of(ending)), None)
+    def _alike(self, ending: Ending, known: Mapping[str, _Evaluation]) -> _Evaluation | None:
+        """Return what the weights gave at another ending where the module, on every rank, remembered the same."""
+        memory = self._memory_of(ending)
+        names = [name for name in known if self._memory_of(self._endings.named(name)) == memory]
+        return known[names[0]] if self._on_all_ranks(bool(names)) else None
 
     def _memory_of(self, ending: Ending) -> dict[str, str]:
         """Return what the module would remember after a fit that ended there.
@@ -156,14 +158,15 @@ class Settlement:
         """
         if ending.epochs == self._position[0]:
             return self._at_end
-        if self._changed_by_end:
-            raise NotRestoredError(self._changed_by_end)
+        if self._is_changed_by_end:
+            raise NotRestoredError(self._changed_by_end or ["an attribute on another rank"])
         return ending.memory
 
     def _evaluate(self, record: MemberRecord, ending: Ending) -> _Evaluation:
         session = self._session
-        if lost := self._endings.moments.take_back(session.model, self._memory_of(ending)):
-            raise NotRestoredError(lost)
+        lost = self._endings.moments.take_back(session.model, self._memory_of(ending))
+        if not self._on_all_ranks(not lost):
+            raise NotRestoredError(lost or ["an attribute on another rank"])
         move_to(session.trainer, ending.epochs, ending.step)
         restore_random_state(ending.random_state)
         with readers_of_position(session.trainer) as readers:
