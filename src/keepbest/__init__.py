@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from keepbest.checkpoints.best_weights import BestWeights
     from keepbest.checkpoints.training_state import load_checkpoint, save_checkpoint
     from keepbest.cli.train import train
+    from keepbest.reading.replay import replay
     from keepbest.reading.run import Run, latest_run, open_run
     from keepbest.stopping.policy import StoppingPolicy
 
@@ -24,6 +25,7 @@ __all__ = [
     "latest_run",
     "load_checkpoint",
     "open_run",
+    "replay",
     "save_checkpoint",
     "train",
 ]
@@ -37,6 +39,7 @@ _HOMES = {
     "latest_run": "keepbest.reading.run",
     "load_checkpoint": "keepbest.checkpoints.training_state",
     "open_run": "keepbest.reading.run",
+    "replay": "keepbest.reading.replay",
     "save_checkpoint": "keepbest.checkpoints.training_state",
     "train": "keepbest.cli.train",
 }

@@ -40,7 +40,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "errors", "stopping", "records", "callbacks", "checkpoints", "composition", "training", "reports.curve",
         "reports.shared_curve",
     ),
-    "reading": ("errors", "stopping", "records", "checkpoints", "composition"),
+    # what is read can be drawn
+    "reading": ("errors", "stopping", "records", "checkpoints", "composition", "reports.replay"),
     "reports": ("errors", "stopping", "records", "reading"),
     "cli": EVERYTHING,
     "__main__": EVERYTHING,
