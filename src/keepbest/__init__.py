@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from keepbest.checkpoints.best_weights import BestWeights
     from keepbest.checkpoints.training_state import load_checkpoint, save_checkpoint
     from keepbest.cli.train import train
+    from keepbest.reading.replay import replay
     from keepbest.reading.run import Run, latest_run, open_run
     from keepbest.reading.sweep import Sweep, open_sweep
     from keepbest.stopping.policy import StoppingPolicy
@@ -27,6 +28,7 @@ __all__ = [
     "load_checkpoint",
     "open_run",
     "open_sweep",
+    "replay",
     "save_checkpoint",
     "train",
 ]
@@ -42,6 +44,7 @@ _HOMES = {
     "load_checkpoint": "keepbest.checkpoints.training_state",
     "open_run": "keepbest.reading.run",
     "open_sweep": "keepbest.reading.sweep",
+    "replay": "keepbest.reading.replay",
     "save_checkpoint": "keepbest.checkpoints.training_state",
     "train": "keepbest.cli.train",
 }

@@ -40,10 +40,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "errors", "stopping", "records", "callbacks", "checkpoints", "composition", "training", "reports.curve",
         "reports.shared_curve",
     ),
-    # ... and what an opened sweep draws and a notebook shows of it
+    # ... and what is read can be drawn, and shown in a notebook
     "reading": (
-        "errors", "stopping", "records", "checkpoints", "composition", "reports.heatmap", "reports.sweep_curves",
-        "reports.notebook",
+        "errors", "stopping", "records", "checkpoints", "composition", "reports.heatmap", "reports.notebook",
+        "reports.replay", "reports.sweep_curves",
     ),
     "reports": ("errors", "stopping", "records", "reading"),
     "cli": EVERYTHING,

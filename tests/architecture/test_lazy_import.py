@@ -40,6 +40,7 @@ LIGHT = {
     "the package": "import keepbest; dir(keepbest)",
     "the stopping policy": "import keepbest; keepbest.StoppingPolicy(patience=2).start().update(1.0, 0)",
     "the plain rooms": f"import keepbest.errors, {', '.join(modules_of('stopping', 'records'))}",
+    "a replay": "import keepbest; keepbest.replay([1.0, 2.0, 3.0], patience=[1, 2], mode='min').recommend()",
     "opening a run": "import keepbest; keepbest.open_run; keepbest.Run; keepbest.latest_run",
     "opening a sweep": "import keepbest; keepbest.open_sweep; keepbest.Sweep",
 }

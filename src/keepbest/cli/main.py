@@ -18,10 +18,11 @@ usage: keepbest COMMAND ...
 
   train [OVERRIDES...] [-m]    a single experiment, or several with -m; `keepbest train --help` lists what to choose
   resume PATH [OVERRIDES...]   a run or a sweep, where it left off; overrides may change what decides a run's end
+  replay PATH [OPTIONS]        what other stopping policies would have done on a run, a sweep or a CSV file
 
   --help, --version
 """
-_COMMANDS = ("train", "resume")
+_COMMANDS = ("train", "resume", "replay")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,6 +63,10 @@ def _run(arguments: Sequence[str]) -> int:
         from keepbest.cli.resume import main as resume
 
         return resume(rest)
+    if command == "replay":
+        from keepbest.cli.replay import main as replay
+
+        return replay(rest)
     sys.stderr.write(
         f"keepbest: there is no command {command!r}. {did_you_mean(command, _COMMANDS)} See keepbest --help.\n"
     )

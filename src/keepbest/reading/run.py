@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from keepbest.errors import ConfigError, DataError, IntegrityError, RecordError
+from keepbest.errors import ConfigError, DataError, IntegrityError, RecordError, did_you_mean
 from keepbest.reading.known_record import KnownRecord
 from keepbest.reading.run_files import (
     IF_TRUSTED,
@@ -25,7 +25,7 @@ from keepbest.reading.run_files import (
 )
 from keepbest.reading.telling import telling
 from keepbest.records.locations import OUTPUTS, newest_run, run_directory
-from keepbest.records.metrics_table import METRICS_FILE, read_metrics
+from keepbest.records.metrics_table import METRICS_FILE, RecordedCheck, read_checks, read_metrics
 from keepbest.records.store import RUN_FILE
 
 if TYPE_CHECKING:
@@ -132,6 +132,31 @@ class Run:
     def _read_metrics(self) -> pd.DataFrame:
         import pandas as pd
 
+        return pd.DataFrame(read_metrics(self._compared_metrics()))
+
+    def checks(self, monitor: str | None = None) -> list[RecordedCheck]:
+        """Return the evaluations of a metric, in their order: a NaN that was measured is one, an empty cell is none.
+
+        Args:
+            monitor: its name; None for the objective's.
+
+        Raises:
+            ConfigError: for a metric that the run does not have.
+            RecordError: see `metrics`.
+            IntegrityError: see `metrics`.
+        """
+        name = self._known.value.objective.monitor if monitor is None else monitor
+        found = self._known.compared(lambda: read_checks(self._compared_metrics(), name))
+        if not found:
+            available = [str(column) for column in self.metrics if column not in ("epoch", "step")]
+            raise ConfigError(
+                "a metric to look at must be one of the run",
+                received=name,
+                remedy=f"{did_you_mean(name, available)} It has {', '.join(available) or 'none'}".lstrip(),
+            )
+        return found
+
+    def _compared_metrics(self) -> Path:
         record = self._known.value
         path = self._compared_file(METRICS_FILE, LARGEST_TABLE, record.metrics_sha256, "table of metrics")
         if not path.is_file():
@@ -139,7 +164,7 @@ class Run:
             raise RecordError(f"the metrics of a run begin with its first check: {state}, and {path} does not exist.")
         if not self._trust:
             require_modest_table(path)
-        return pd.DataFrame(read_metrics(path))
+        return path
 
     @property
     def best_model_path(self) -> Path:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from keepbest.errors import RecordError
 from keepbest.records.atomic import write_text
@@ -76,15 +78,56 @@ def read_metrics(path: Path) -> dict[str, list[float]]:
     Raises:
         RecordError: when the file cannot be read as such a table: one with a row that is cut off, too.
     """
+    with _telling(path):
+        return {name: [_number(name, cell) for cell in cells] for name, cells in _read_cells(path).items()}
+
+
+class RecordedCheck(NamedTuple):
+    """A row of the table in which a metric has a value, NaN among them: an empty cell is no check.
+
+    Args:
+        epoch: from 0.
+        step: optimizer steps taken.
+        value: of the metric.
+        ends_epoch: whether no row of the same epoch comes after it.
+    """
+
+    epoch: int
+    step: int
+    value: float
+    ends_epoch: bool
+
+
+def read_checks(path: Path, metric: str) -> list[RecordedCheck] | None:
+    """Return the checks of a metric; None for a metric that the table does not have.
+
+    Raises:
+        RecordError: when the file cannot be read as such a table.
+    """
+    with _telling(path):
+        cells = _read_cells(path)
+        if metric not in cells or metric in _COUNTERS:
+            return None
+        epochs, steps = ([int(cell) for cell in cells[name]] for name in _COUNTERS)
+        following = [*epochs[1:], None]
+        rows = zip(epochs, steps, cells[metric], following, strict=True)
+        return [RecordedCheck(epoch, step, float(cell), after != epoch) for epoch, step, cell, after in rows if cell]
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            text = file.read()
-        names, *rows = csv.reader(io.StringIO(text, newline=""), strict=True) if text else ([],)
-        _require_form(text, names, rows)
-        columns = zip(*rows, strict=True)
-        return {name: [_number(name, cell) for cell in cells] for name, cells in zip(names, columns, strict=True)}
+        yield
     except (OSError, ValueError, csv.Error) as error:
         raise RecordError(f"{path} cannot be read as a table of metrics: {error}") from error
+
+
+def _read_cells(path: Path) -> dict[str, list[str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        text = file.read()
+    names, *rows = csv.reader(io.StringIO(text, newline=""), strict=True) if text else ([],)
+    _require_form(text, names, rows)
+    return {name: list(cells) for name, cells in zip(names, zip(*rows, strict=True), strict=True)}
 
 
 def _require_form(text: str, names: list[str], rows: list[list[str]]) -> None:

@@ -1,0 +1,109 @@
+"""What the terminal shows of a replay: the policies worth a look, and the one to take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from keepbest.errors import printable
+from keepbest.reading.replay import Replay
+
+MOST_ROWS = 20
+_LEFT_OUT_SHOWN = 3
+_LONGEST_LEFT_OUT, _LONGEST_NAME = 160, 24  # characters
+
+
+def show_replay(replay: Replay, max_regret: float, console: Console | None = None) -> None:
+    """Print a table, the Pareto front first, then the policies of the least regret; and a recommendation.
+
+    Args:
+        replay: what to show.
+        max_regret: the mean regret that is allowed.
+        console: where to; None: standard output.
+    """
+    output = console or Console(highlight=False)
+    shown = _chosen(replay)
+    output.print(Text(printable(_headline(replay))), soft_wrap=True)
+    if shown.size:
+        output.print(_table(replay, shown))
+    known = int((~np.isnan(replay.mean_regret)).sum())
+    if known > shown.size:
+        output.print(f"... and {known - shown.size} more", style="dim")
+    for name, text in _summary(replay, max_regret):
+        output.print(Text.assemble((f"{name:<12} ", "dim"), printable(text)), soft_wrap=True)
+
+
+def _chosen(replay: Replay) -> np.ndarray[Any, np.dtype[np.intp]]:
+    """Return the places of the policies that have room: the front, its least regret first, and what is next best."""
+    regret, epochs = replay.mean_regret.ravel(), replay.mean_epochs.ravel()
+    front = replay.front[::-1][:MOST_ROWS]
+    others = np.setdiff1d(np.flatnonzero(~np.isnan(regret)), front)
+    nearest = others[np.lexsort((epochs[others], regret[others]))]
+    return np.concatenate([front, nearest])[:MOST_ROWS]
+
+
+def _headline(replay: Replay) -> str:
+    histories = len(replay.outcomes)
+    of = replay.outcomes[0].trajectory.name if histories == 1 else f"{histories} histories"
+    checks = ", ".join(dict.fromkeys(str(one.trajectory.values.size) for one in replay.outcomes[:5]))
+    more = ", ..." if histories > 5 else ""
+    best = replay.objective
+    policies = "1 policy" if replay.grid.size == 1 else f"{replay.grid.size} policies"
+    return f"{policies} on {best.monitor} ({best.mode}) of {of}, {checks}{more} checks"
+
+
+def _table(replay: Replay, numbers: np.ndarray[Any, np.dtype[np.intp]]) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    settings = replay.grid.columns(numbers)
+    axes = [name for name, size in zip(settings, replay.grid.shape, strict=True) if size > 1 or name == "patience"]
+    facts = _facts(replay)
+    front = set(replay.front.tolist())
+    table.add_column("")
+    for name in (*axes, *facts):
+        table.add_column(Text(_shortened(name)), justify="right", no_wrap=True)
+    for row, number in enumerate(numbers):
+        cells = [_text(settings[name][row]) for name in axes] + [_text(fact.flat[number]) for fact in facts.values()]
+        is_best = int(number) in front
+        table.add_row("*" if is_best else "", *cells, style=None if is_best else "dim")
+    return table
+
+
+def _facts(replay: Replay) -> dict[str, Any]:
+    mean = {"epochs": replay.mean_epochs, "saved": replay.total_epochs - replay.mean_epochs}
+    if len(replay.outcomes) > 1:
+        return {**mean, "regret": replay.mean_regret, "worst regret": replay.worst_regret}
+    one = replay.outcomes[0]
+    return {**mean, "best at": one.best_epoch, replay.objective.monitor: one.score, "regret": replay.mean_regret}
+
+
+def _summary(replay: Replay, max_regret: float) -> list[tuple[str, str]]:
+    rows = [("*", "no other policy has both fewer epochs and less regret")] if replay.front.size else []
+    if censored := int((replay.censored > 0).sum()):
+        where = "a history" if len(replay.outcomes) > 1 else "the history"
+        rows.append(("censored", f"{censored} of {replay.grid.size} policies: {where} ended before they would have"))
+    for line in replay.left_out[:_LEFT_OUT_SHOWN]:
+        rows.append(("left out", line[:_LONGEST_LEFT_OUT]))
+    if len(replay.left_out) > _LEFT_OUT_SHOWN:
+        rows.append(("left out", f"and {len(replay.left_out) - _LEFT_OUT_SHOWN} more"))
+    best = replay.recommend(max_regret)
+    if best is None:
+        least = np.nanmin(replay.mean_regret) if replay.front.size else None
+        remedy = "no policy's stop is known" if least is None else f"the least is {least:.6g}"
+        return [*rows, ("recommended", f"none: no policy has a mean regret of at most {max_regret:g}; {remedy}")]
+    cost = f"{best.epochs:.6g} of {replay.total_epochs:.6g} epochs, regret {best.regret:.6g}"
+    if len(replay.outcomes) > 1:
+        cost += f" on average, {best.worst_regret:.6g} at worst"
+    return [*rows, ("recommended", f"keepbest train {' '.join(best.overrides)}"), ("", cost)]
+
+
+def _shortened(name: str) -> str:
+    text = printable(name).replace("\n", " ").replace("\t", " ")
+    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 3]}..."
+
+
+def _text(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.6g}"

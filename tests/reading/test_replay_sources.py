@@ -1,0 +1,306 @@
+"""`keepbest.replay`: where histories come from, what is refused, and what is said of several of them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import keepbest
+from keepbest.errors import ConfigError, IntegrityError
+from keepbest.records.metrics_table import MetricsTable, read_checks
+from keepbest.records.run_record import RunStatus
+from keepbest.records.store import read_record, read_sweep, write_sweep
+from keepbest.records.sweep_record import SweepJob, SweepRecord
+
+LOSSES = [1.0, 0.5, 0.625, 0.375, 0.75, 0.75, 0.25, 0.875]
+SETTINGS: dict[str, Any] = {"patience": range(1, 4), "min_delta": [0, 0.25]}
+STOPS = [2, 2, 5, 3, None, 4]  # of LOSSES under SETTINGS; None where the history ends first
+
+CSVS = {
+    "tensorboard": "Wall time,Step,Value\n" + "".join(f"170.5,{17 * i},{v}\n" for i, v in enumerate(LOSSES)),
+    "csvlogger": "epoch,step,train_loss,val_loss\n"
+    + "".join(f"{i},{17 * i},,{v}\n{i},{17 * i},0.5,\n" for i, v in enumerate(LOSSES)),
+    "keras": "epoch,accuracy,val_loss\r\n" + "".join(f"{i},0.5,{v}\r\n" for i, v in enumerate(LOSSES)),
+    "bare": "\ufeffval_loss\n" + "".join(f"{v}\n" for v in LOSSES),
+}
+
+
+def stops(history: Any, **facts: Any) -> list[int | None]:
+    column = keepbest.replay(history, **SETTINGS, **facts).table()["stopped_epoch"]
+    assert column.dtype == "Int64"
+    return [None if pd.isna(value) else int(value) for value in column]
+
+
+@pytest.mark.parametrize("kind", CSVS)
+def test_tables_of_other_frameworks_are_read(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(CSVS[kind].encode())
+    monitor = "val_loss" if kind in ("csvlogger", "keras") else None
+    assert stops(path, mode="min", monitor=monitor) == STOPS
+    assert stops(str(path), mode="min", monitor=monitor) == STOPS
+
+
+def test_the_file_of_lightnings_own_logger_is_read(tmp_path: Path) -> None:
+    from lightning.pytorch.loggers import CSVLogger
+
+    logger = CSVLogger(tmp_path, name=None, version="version_0")
+    for epoch, loss in enumerate(LOSSES):
+        logger.log_metrics({"epoch": epoch, "train_loss": 0.5}, step=17 * epoch + 15)
+        logger.log_metrics({"epoch": epoch, "val_loss": float(np.float32(loss))}, step=17 * epoch + 16)
+    logger.save()
+    assert stops(tmp_path / "version_0" / "metrics.csv", mode="min", monitor="val_loss") == STOPS
+
+
+SERIES = {
+    "a list": LOSSES,
+    "an array": np.array(LOSSES),
+    "a column": pd.Series(LOSSES, name="val_loss"),
+    "a table": pd.DataFrame({"val_loss": LOSSES}),
+    "a table with epochs": pd.DataFrame({"epoch": range(8), "step": range(8), "val_loss": LOSSES}),
+    "a list of one list": [LOSSES],
+}
+
+
+@pytest.mark.parametrize("history", SERIES.values(), ids=SERIES)
+def test_numbers_in_memory_are_a_history(history: Any) -> None:
+    assert stops(history, mode="min") == STOPS
+
+
+def test_higher_may_be_better() -> None:
+    assert stops([-value for value in LOSSES], mode="max") == STOPS
+
+
+def test_numbers_of_a_table_are_compared_in_float32_unless_they_are_no_float32() -> None:
+    """0.30000001192092896 is what float32 makes of 0.3: the table was float32, and so is the comparison."""
+    single = [0.4000000059604645, 0.30000001192092896]
+    for values, improves in ((single, False), ([0.4, 0.29999999999999993], True)):
+        frame = pd.DataFrame({"val_loss": values})
+        table = keepbest.replay(frame, patience=1, min_delta=0.1, mode="min").table()
+        assert table["censored"].tolist() == [improves]
+
+
+def test_a_nan_in_a_csv_is_a_check_and_an_empty_cell_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("epoch,val_loss\n0,1.0\n1,\n2,nan\n3,0.5\n")
+    table = keepbest.replay(path, patience=5, mode="min").table()
+    assert (table["reason"].item(), table["stopped_epoch"].item(), table["checks"].item()) == ("non_finite", 2, 2)
+
+
+def test_a_nan_in_a_dataframe_could_be_either_and_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"a NaN of 'val_loss' was measured.*dropna"):
+        keepbest.replay(pd.DataFrame({"val_loss": [1.0, np.nan]}), patience=1, mode="min")
+
+
+REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
+    "no mode": ("val_loss\n1\n", {}, r"mode must say which direction of val_loss .* going by the name, 'min'"),
+    "no mode, no idea": ("zork\n1\n", {}, "mode must say .* Give mode 'min' or 'max'"),
+    "a wrong mode": ("val_loss\n1\n", {"mode": "auto"}, "mode must be 'min' or 'max', got 'auto'"),
+    "several metrics": ("a,b\n1,2\n", {"mode": "min"}, "monitor must name the column .* one of a, b"),
+    "a misspelt metric": (
+        "val_loss,b\n1,2\n", {"mode": "min", "monitor": "val_los"}, "got 'val_los'. Did you mean 'val_loss'",
+    ),
+    "a counter": ("epoch,val_loss\n0,1\n", {"mode": "min", "monitor": "epoch"}, "must name a column .* with a metric"),
+    "no metric": ("epoch,step\n0,1\n", {"mode": "min"}, "which has 0 that may be meant"),
+    "a word": ("val_loss\n1\nfoo\n", {"mode": "min"}, r"must hold numbers, row 2, got 'foo'"),
+    "a short row": ("a,b\n1,2\n1\n", {"mode": "min", "monitor": "a"}, "must have 2 cells, row 2 has 1"),
+    "empty": ("", {"mode": "min"}, "must begin with a row of different names"),
+    "names alone": ("a,b\n", {"mode": "min"}, "and have rows"),
+    "a name twice": ("a,a\n1,2\n", {"mode": "min"}, "different names"),
+    "a part of an epoch": ("epoch,a\n0.5,2\n", {"mode": "min"}, "must hold whole numbers, from 0, got 0.5"),
+    "no epoch": ("epoch,a\n,2\n", {"mode": "min"}, "must hold numbers, row 1, got ''"),
+    "epochs that go back": ("epoch,a\n1,2\n0,3\n", {"mode": "min"}, "never go back"),
+    "no text": ("\0", {"mode": "min"}, "."),
+    "a negative min_epochs": ("a\n1\n", {"mode": "min", "min_epochs": -1}, "min_epochs must be a whole number"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "facts", "match"), REFUSED.values(), ids=REFUSED)
+def test_a_table_that_is_not_clear_is_refused_with_a_remedy(
+    text: str, facts: dict[str, Any], match: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=match):
+        keepbest.replay(path, patience=1, **facts)
+
+
+@pytest.mark.parametrize("history", ["nowhere", "a" * 5000, "~nobody_of_this_name/x", b"x", None, [], 3.0, [[], []]])
+def test_what_is_no_history_is_refused(history: object) -> None:
+    with pytest.raises(ConfigError, match="histor"):
+        keepbest.replay(history, patience=1, mode="min")
+
+
+def test_a_run_tells_metric_direction_and_checks(honest_run: Path) -> None:
+    run = keepbest.open_run(honest_run)
+    losses = run.metrics["val_loss"].tolist()
+    for history in (run, honest_run, str(honest_run / "run.json"), honest_run / "metrics.csv"):
+        replay = keepbest.replay(history, patience=[1, 99])
+        assert (replay.objective.monitor, replay.objective.mode) == ("val_loss", "min")
+        assert replay.outcomes[0].trajectory.values.tolist() == losses
+        assert replay.table()["reason"].tolist()[1] == "max_epochs", "it was trained to its limit, which is everybody's"
+    accuracy = keepbest.replay(run, patience=1, monitor="val_acc", mode="max")
+    assert accuracy.outcomes[0].trajectory.values.tolist() == run.metrics["val_acc"].tolist()
+
+
+def test_what_a_run_does_not_have_is_refused(honest_run: Path) -> None:
+    with pytest.raises(ConfigError, match=r"mode must be that of the run's objective, val_loss \(min\)"):
+        keepbest.replay(honest_run, patience=1, mode="max")
+    with pytest.raises(ConfigError, match=r"got 'val_ac'\. Did you mean 'val_acc'"):
+        keepbest.replay(honest_run, patience=1, monitor="val_ac", mode="max")
+    with pytest.raises(ConfigError, match="one objective"):
+        keepbest.replay([honest_run, LOSSES], patience=1, mode="min")
+
+
+def test_a_damaged_run_is_refused(copied: Path) -> None:
+    (copied / "metrics.csv").write_text("epoch,step,val_loss\n0,1,0.5\n")
+    with pytest.raises(IntegrityError, match="a table of metrics must"):
+        keepbest.replay(copied, patience=1)
+
+
+def test_the_min_epochs_of_a_run_hold_at_the_end_of_each_epoch(copied: Path, edit_record: Callable[..., None]) -> None:
+    """The second check of an epoch that validates twice completes it, the first does not."""
+    table = MetricsTable(copied / "metrics.csv")
+    table.restore([{"epoch": i // 2, "step": 5 * i, "val_loss": 1.0 + i} for i in range(6)])
+    edit_record(copied, status="interrupted", metrics_sha256=None, stopping=None)
+    text = (copied / "config.yaml").read_text()
+    (copied / "config.yaml").write_text(text.replace("min_epochs: null", "min_epochs: 2"))
+    assert "min_epochs: 2" in (copied / "config.yaml").read_text()
+    assert keepbest.replay(copied, patience=1).table()["checks"].item() == 4
+    assert keepbest.replay(copied, patience=1, min_epochs=0).table()["checks"].item() == 2
+
+
+@pytest.fixture
+def sweep(honest_run: Path, tmp_path: Path, edit_record: Callable[..., None]) -> Path:
+    """A sweep without sharing: a run, its first check with another policy, another seed, and a job not begun."""
+    environment = read_record(honest_run).environment
+    for number in (0, 1, 2):
+        shutil.copytree(honest_run, tmp_path / str(number))
+    shortened, reseeded = tmp_path / "1", tmp_path / "2" / "config.yaml"
+    lines = (shortened / "metrics.csv").read_text().splitlines(keepends=True)
+    (shortened / "metrics.csv").write_text("".join(lines[:2]))
+    config = shortened / "config.yaml"
+    config.write_text(config.read_text().replace("patience: 5", "patience: 1"))
+    edit_record(shortened, status="interrupted", metrics_sha256=None)
+    reseeded.write_text(re.sub(r"(?m)^seed: \d+", "seed: 7", reseeded.read_text()))
+    assert len({(tmp_path / str(number) / "config.yaml").read_text() for number in (0, 1, 2)}) == 3
+    jobs = [SweepJob(number, str(number), [], "", None, None, RunStatus.PENDING) for number in range(4)]
+    write_sweep(tmp_path, SweepRecord("a sweep", [], environment, jobs))
+    return tmp_path
+
+
+def test_each_distinct_training_of_a_sweep_is_one_history(sweep: Path) -> None:
+    replay = keepbest.replay(sweep, patience=1)
+    assert [one.trajectory.values.size for one in replay.outcomes] == [2, 2], "the shorter of two alike is left out"
+    (left_out,) = replay.left_out
+    assert left_out.startswith("3: a run directory must hold run.json")
+    assert len(keepbest.replay(sweep / "sweep.json", patience=1).outcomes) == 2
+    assert len(keepbest.replay(SimpleNamespace(directory=sweep), patience=1).outcomes) == 2, "a sweep that was opened"
+
+
+def test_a_sweep_that_leads_elsewhere_is_not_followed(sweep: Path, honest_run: Path) -> None:
+    job = SweepJob(0, str(honest_run), [], "", None, None, RunStatus.PENDING)
+    record = read_sweep(sweep)
+    write_sweep(sweep, SweepRecord("a sweep", [], record.environment, [job]))
+    with pytest.raises(ConfigError, match="must be relative to the run's directory"):
+        keepbest.replay(sweep, patience=1)
+
+
+def test_checks_are_told_from_empty_cells(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    table = MetricsTable(path)
+    table.append(0, 5, {"val_loss": float("nan")})
+    table.append(0, 9, {"train_loss": 1.0})
+    table.append(1, 14, {"val_loss": 0.1})
+    checks = read_checks(path, "val_loss")
+    assert checks is not None
+    assert [(check.epoch, check.step, check.ends_epoch) for check in checks] == [(0, 5, False), (1, 14, True)]
+    assert np.isnan(checks[0].value)
+    assert read_checks(path, "val_acc") is read_checks(path, "epoch") is None
+
+
+def test_several_histories_give_means_and_worst_cases() -> None:
+    better, worse = [1.0, 2.0, 3.0], [1.0, 2.0, 0.5, 3.0, 4.0]
+    replay = keepbest.replay([better, worse], patience=[1, 2, 3], mode="min")
+    table = replay.table()
+    assert table["epochs"].tolist()[:2] == [2.0, 4.0]
+    assert table["worst_epochs"].tolist()[:2] == [2.0, 5.0]
+    assert table["regret"].tolist()[:2] == [0.25, 0.0]
+    assert table["worst_regret"].tolist()[:2] == [0.5, 0.0]
+    assert table["epochs_saved"].tolist()[:2] == [2.0, 0.0]
+    assert table["censored"].tolist() == [0, 0, 2]
+    assert table["epochs"].isna().tolist() == [False, False, True], "never guessed"
+    assert table["epochs_at_least"].tolist() == [2.0, 4.0, 4.0]
+    assert replay.table(1)["stopped_epoch"].tolist()[:2] == [1, 4]
+
+
+def test_the_cheapest_policy_within_the_allowed_regret_is_recommended() -> None:
+    replay = keepbest.replay([[1.0, 2.0, 3.0], [1.0, 2.0, 0.5, 3.0, 4.0]], patience=[3, 2, 1], mode="min")
+    for allowed, patience in ((0.0, 2), (0.249, 2), (0.25, 1), (9.0, 1)):
+        best = replay.recommend(allowed)
+        assert best is not None
+        assert best.policy.patience == patience
+    assert replay.recommend(0.25).overrides == [
+        "callbacks.early_stopping.patience=1", "callbacks.early_stopping.min_delta=0.0",
+    ]  # fmt: skip
+    assert keepbest.replay([1.0, 2.0, 0.5, 0.75], patience=1, mode="min").recommend() is None
+    assert keepbest.replay([1.0, 0.5], patience=1, mode="min").recommend(9) is None, "its stop is not known"
+    with pytest.raises(ConfigError, match="max_regret must"):
+        replay.recommend(-1)
+
+
+def test_of_equal_policies_the_least_patience_and_min_delta_are_recommended() -> None:
+    replay = keepbest.replay([1.0, 9.0, 9.0], patience=1, min_delta=[0.5, 0.25], mode="min", baseline=[None, 5.0])
+    best = replay.recommend()
+    assert best is not None
+    assert best.policy.min_delta == 0.25
+
+
+def test_no_policy_of_the_pareto_front_is_beaten_and_every_other_is() -> None:
+    random = np.random.default_rng(3)
+    seeds = [np.exp(-np.arange(80) / 20) + random.normal(0, 0.03, 80) for _ in range(3)]
+    replay = keepbest.replay(seeds, patience=range(1, 15), min_delta=[0, 0.01, 0.03], mode="min")
+    known = replay.table().dropna(subset=["regret"])
+    front = replay.pareto()
+    points = set(zip(front["epochs"], front["regret"], strict=True))
+    for epochs, regret in zip(known["epochs"], known["regret"], strict=True):
+        beaten = ((known["epochs"] <= epochs) & (known["regret"] <= regret)
+                  & ((known["epochs"] < epochs) | (known["regret"] < regret))).any()  # fmt: skip
+        assert beaten != ((epochs, regret) in points)
+    assert len(points) == len(front) > 1
+    assert front["epochs"].is_monotonic_increasing
+
+
+def test_the_front_is_drawn(tmp_path: Path) -> None:
+    replay = keepbest.replay(LOSSES, patience=range(1, 5), mode="min")
+    replay.plot(tmp_path / "front.png")
+    assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
+    keepbest.replay([1.0, 0.5], patience=1, mode="min").plot(tmp_path / "nothing_known.png")
+
+
+def test_a_million_policies_stay_small_and_load_no_torch() -> None:
+    """Means of memory and time, with room; benchmarks/replay.py measures them."""
+    code = """
+import json, resource, sys, time
+import keepbest
+began = time.perf_counter()
+keepbest.replay([1 / (i % 97 + 1 + i / 9) for i in range(1000)], patience=range(1, 1001),
+                min_delta=[i / 1e5 for i in range(1000)], mode="min").recommend(0.1)
+print(json.dumps([time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+                  sorted({"torch", "lightning", "pandas", "hydra"} & set(sys.modules))]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    seconds, gigabytes, loaded = json.loads(done.stdout)
+    assert seconds < 10
+    assert gigabytes < 1
+    assert loaded == []
