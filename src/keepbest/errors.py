@@ -129,17 +129,20 @@ class RecordError(KeepbestError):
 
 
 class OwnedError(KeepbestError):
-    """A run's directory that another process is training in.
+    """A directory of a run, or of a sweep, that another process works in.
 
     Args:
         run_dir: the directory.
         owner: who holds it, in words.
     """
 
+    exit_status = 2
+
     def __init__(self, run_dir: Path, owner: str) -> None:
         self.run_dir, self.owner = run_dir, owner
         super().__init__(
-            f"one process at a time trains in a run directory, {run_dir} is held by {owner}. Wait for it, or end it."
+            f"one process at a time works in the directory of a run or a sweep, {run_dir} is held by {owner}. "
+            "Wait for it, or end it."
         )
 
 

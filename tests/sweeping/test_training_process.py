@@ -1,5 +1,6 @@
 """One training in a process of its own: what is written about it by whoever waits for it."""
 
+import dataclasses
 import signal
 import threading
 import time
@@ -10,7 +11,8 @@ from keepbest.composition.resolved import read_config
 from keepbest.errors import OwnedError
 from keepbest.records.ownership import owned
 from keepbest.records.run_record import RunStatus
-from keepbest.records.store import read_record
+from keepbest.records.store import read_record, write_record
+from keepbest.sweeping.shared_run import execute_shared
 from keepbest.sweeping.stop_order import StopOrder
 from keepbest.sweeping.training_process import run_training
 from keepbest.training.early_end import record_death
@@ -28,12 +30,53 @@ def job(compose_config, tmp_path):
 TRAINER = {"accelerator": "cpu", "devices": 1}
 
 
-def test_a_directory_that_another_process_holds_is_refused_and_keeps_its_record(job):
+def test_a_training_of_another_process_is_left_alone_once_nothing_more_is_to_be_started(job):
+    order = StopOrder(job)
     with owned(job):
         before = (job / "run.json").read_bytes()
+        order.give()
         with pytest.raises(OwnedError, match="is held by another process"):
-            run_training(job, TRAINER, StopOrder(job))
+            run_training(job, TRAINER, order)
+        order.give(signal.SIGINT)
+        with pytest.raises(Interrupted, match="SIGINT"):
+            run_training(job, TRAINER, order)
         assert (job / "run.json").read_bytes() == before
+
+
+def test_a_training_of_another_process_is_waited_for_and_its_result_taken(job, capsys):
+    """It is said once; what has its result is not trained again."""
+    done = dataclasses.replace(read_record(job), status=RunStatus.COMPLETED)
+    release = threading.Event()
+
+    def hold() -> None:
+        with owned(job):
+            held.set()
+            release.wait()
+            write_record(job, done)
+
+    held = threading.Event()
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    threading.Timer(3, release.set).start()
+    assert run_training(job, TRAINER, StopOrder(job)) is RunStatus.COMPLETED
+    holder.join()
+    said = capsys.readouterr().out
+    assert said == "another process still trains job job: waiting for it. Ctrl-C ends the waiting, not the training.\n"
+    assert read_record(job) == done
+
+
+def test_a_shared_training_waits_for_a_member_that_is_trained_on_its_own(share):
+    training, members = share(["trainer.max_epochs=1"], [["callbacks.early_stopping.patience=1"]] * 2)
+    order = StopOrder(training)
+    order.give()
+    before = (training / "run.json").read_bytes()
+    with owned(members[1]):
+        with pytest.raises(OwnedError, match=rf"{members[1]} is held by"):
+            run_training(training, TRAINER, order)
+        with pytest.raises(OwnedError, match=rf"{members[1]} is held by"):
+            execute_shared(training)
+    assert (training / "run.json").read_bytes() == before
 
 
 def test_a_training_has_the_environment_of_the_moment_and_its_output_is_in_its_log(job, monkeypatch, capfd):

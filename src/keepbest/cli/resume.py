@@ -8,9 +8,10 @@ from pathlib import Path
 
 from keepbest.errors import ConfigError
 from keepbest.records.locations import run_directory
-from keepbest.records.ownership import as_it_stands
+from keepbest.records.ownership import as_it_stands, owned
 from keepbest.records.run_record import RunRecord, RunStatus
 from keepbest.records.store import SWEEP_FILE, read_record, read_sweep
+from keepbest.sweeping.membership import require_own_training
 from keepbest.training.continuation import change_settings
 from keepbest.training.early_end import interruptions_recorded
 from keepbest.training.job import read_job_config
@@ -26,7 +27,8 @@ usage: keepbest resume RUN|SWEEP [callbacks.early_stopping.patience=20 ...]
 Goes on with the training of a run directory, from its last checkpoint, until it is completed. The result is that of
 an uninterrupted training, bit for bit. A run that is completed is not trained further, unless settings that decide
 where a training ends are changed: those of callbacks.early_stopping, trainer.max_epochs and trainer.min_epochs.
-Of a sweep, the jobs that have no result are finished, as they were planned.
+Of a sweep, the jobs that have no result are finished, as they were planned. A job that shares its training goes on
+with its sweep.
 """
 
 
@@ -66,6 +68,12 @@ def resume(run_dir: Path, overrides: Sequence[str]) -> int:
     if not overrides and record.status in FINISHED:
         sys.stdout.write("this run has its result, and is not trained further\n")
     else:
+        if record.status is RunStatus.RUNNING:
+            with owned(
+                run_dir
+            ):  # whoever holds the directory, or its shared training, is named by the error that comes
+                pass
+        require_own_training(run_dir, record, overrides)
         record = _go_on(run_dir, record, overrides)
     show_result(run_dir, record)
     return exit_status_of(record)
@@ -97,7 +105,7 @@ def _go_on(run_dir: Path, record: RunRecord, overrides: Sequence[str]) -> RunRec
             change_settings(run_dir, overrides)
         here, config = Path.cwd(), read_job_config(run_dir, read_record(run_dir))
         with workplace(run_dir, record.environment.cwd) as place:
-            if record.status is not RunStatus.RUNNING:  # whoever holds the directory is named by the error that comes
+            if record.status is not RunStatus.RUNNING:
                 where = "" if place == here else f", in {place}, where it was started"
                 sys.stdout.write(f"{run_dir} holds a run that is {record.status.value}: going on with it{where}\n")
                 sys.stdout.flush()

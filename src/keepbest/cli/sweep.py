@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,10 @@ from keepbest.records.sweep_record import SweepJob
 from keepbest.reports.search import SearchOutline, show_search, show_search_end
 from keepbest.reports.sweep import TrainingOutline, show_plan, show_sweep
 from keepbest.reports.sweep_progress import SweepProgress, TrainingToShow
-from keepbest.sweeping.hydra_sweep import batches_of, open_search, open_sweep, write_multirun
+from keepbest.sweeping.held_sweep import held_sweep
+from keepbest.sweeping.hydra_sweep import batches_of, directory_of, open_search, open_sweep, write_multirun
 from keepbest.sweeping.proof import ProofError
-from keepbest.sweeping.settings import DIRECTIONS
+from keepbest.sweeping.settings import DIRECTIONS, sweep_settings
 from keepbest.training.interruption import Interrupted
 from keepbest.training.job_log import LOG_FILE
 
@@ -54,9 +56,23 @@ def run_sweep(
 
     Raises:
         ConfigError: for a job that cannot work, before any is trained.
+        OwnedError: when another command works on the sweep.
         ProofError: when a member's result is not that of an independent job.
         Interrupted: when a signal ended the sweep.
     """
+    writes = not sweep_settings(settings).dry_run
+    with held_sweep(directory_of(sweeper)) if writes else nullcontext():
+        return _run_held(sweeper, overrides, settings, arguments, resumes=resumes)
+
+
+def _run_held(
+    sweeper: BasicSweeper,
+    overrides: Sequence[str],
+    settings: Mapping[str, Any],
+    arguments: Sequence[str],
+    *,
+    resumes: bool,
+) -> Runs:
     sweep = open_sweep(sweeper, settings, _Display(), arguments, resumes=resumes)
     search = open_search(sweeper, sweep, settings, overrides)
     batches: Iterable[list[list[str]]]
@@ -70,12 +86,14 @@ def run_sweep(
         if sweep.settings.dry_run:
             continue
         write_multirun(sweeper, sweep.directory)
-        _run(sweep, plan)
+        with _telling_how_to_go_on(sweep):
+            sweep.run(plan)
         records |= sweep.records(plan.numbers)
     if search is not None and not sweep.settings.dry_run:
         records = sweep.records()  # those of earlier commands are part of the search
     if records:
-        show_sweep(for_people(sweep.directory), sweep.jobs, records, sweep.trained_epochs(records))
+        _prove(sweep, records)
+        _show_table(sweep, records)
         if search is not None:
             show_search_end(_best_trial(search), search.counts(), search.ended_early)
     return [(sweep.directory_of(number), record) for number, record in records.items()]
@@ -90,24 +108,35 @@ def _plans(sweep: SweepRun, batches: Iterable[list[list[str]]]) -> Iterator[Plan
         yield plan
 
 
-def _run(sweep: SweepRun, plan: Plan) -> None:
+def _prove(sweep: SweepRun, records: Mapping[int, RunRecord]) -> None:
+    if not sweep.settings.prove:
+        return
     try:
-        sweep.run(plan)
-        if sweep.settings.prove:
-            count = sweep.prove(plan)
-            proved = f"proved: {count} trained on their own gave the same, bit for bit"
-            sys.stdout.write(f"{proved if count else 'nothing to prove: no job was trained with others'}\n")
+        with _telling_how_to_go_on(sweep):
+            count = sweep.prove(records)
+    except ProofError:
+        _show_table(sweep, records)
+        raise
+    if count:
+        text = f"proved: {count} trained on their own gave the same, bit for bit"
+    elif any(job.trajectory for job in sweep.jobs.values()):
+        text = "nothing is proved yet: no job that was trained with others has its result"
+    else:
+        text = "nothing to prove: no job was trained with others"
+    sys.stdout.write(f"{text}\n")
+
+
+def _show_table(sweep: SweepRun, records: Mapping[int, RunRecord]) -> None:
+    show_sweep(for_people(sweep.directory), sweep.jobs, records, sweep.trained_epochs(records))
+
+
+@contextmanager
+def _telling_how_to_go_on(sweep: SweepRun) -> Iterator[None]:
+    try:
+        yield
     except Interrupted:
         where = shlex.quote(str(for_people(sweep.directory)))
         sys.stderr.write(f"keepbest: go on with this sweep by `keepbest resume {where}`\n")
-        raise
-    except ProofError:
-        show_sweep(
-            for_people(sweep.directory),
-            sweep.jobs,
-            sweep.records(plan.numbers),
-            sweep.trained_epochs(plan.numbers),
-        )
         raise
 
 

@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from keepbest.errors import ConfigError, RecordError
-from keepbest.records.store import RUN_FILE
+from keepbest.records.store import RUN_FILE, SWEEP_FILE
 
 OUTPUTS, RUNS, LATEST = "outputs", "runs", "latest"
 
@@ -53,6 +53,11 @@ def run_directory(path: str | Path, noun: str = "run") -> Path:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"a {noun} must be given by a path: {reason}", received=str(path)) from None
     return directory
+
+
+def sweep_directory(run_dir: Path) -> Path | None:
+    """Return the directory of the sweep that a run lies in, absolute; None for a run that lies in none."""
+    return next((place for place in run_dir.absolute().parents if (place / SWEEP_FILE).is_file()), None)
 
 
 def newest_run(outputs: Path) -> Path:

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 MULTIRUN_FILE = "multirun.yaml"
 
 
+def directory_of(sweeper: BasicSweeper) -> Path:
+    """Return the directory of the sweep of a sweeper that was set up, absolute."""
+    assert sweeper.config is not None
+    return Path(str(sweeper.config.hydra.sweep.dir)).absolute()
+
+
 def open_sweep(
     sweeper: BasicSweeper, settings: Mapping[str, Any], listener: Listener, arguments: Sequence[str], *, resumes: bool
 ) -> SweepRun:

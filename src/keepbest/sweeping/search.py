@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from keepbest.errors import ConfigError
-from keepbest.records.ownership import owned
 from keepbest.records.run_record import Objective, RunRecord, RunStatus
 from keepbest.sweeping.search_sampler import SearchSampler
 from keepbest.sweeping.settings import DIRECTIONS
@@ -95,16 +94,14 @@ class Search:
 
         Raises:
             ConfigError: for a study that belongs to another search.
-            OwnedError: when another process runs this search.
         """
         self._sweep.directory.mkdir(parents=True, exist_ok=True)
-        with owned(self._sweep.directory):
-            self._study = self._open()
-            for batch in self._rounds():
-                yield [list(trial.overrides) for trial in batch]
-                self._tell_all(batch)
-                if self.ended_early:
-                    return
+        self._study = self._open()
+        for batch in self._rounds():
+            yield [list(trial.overrides) for trial in batch]
+            self._tell_all(batch)
+            if self.ended_early:
+                return
 
     def best(self) -> BestTrial | None:
         """Return the best of the completed trials, once the batches were run; of equals that of the first job."""

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from keepbest.composition.schema import objective_of
 from keepbest.errors import OwnedError
+from keepbest.records.ownership import require_free
 from keepbest.records.run_record import RunRecord, RunStatus
+from keepbest.records.store import read_record
 from keepbest.sweeping.member_record import MemberRecord
 from keepbest.sweeping.members import read_members
 from keepbest.training.execute import execute, fit
 from keepbest.training.interruption import signals_held
-from keepbest.training.running_record import RunningRecord
+from keepbest.training.running_record import FINISHED, RunningRecord
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback
@@ -40,10 +42,11 @@ def execute_shared(directory: Path) -> RunRecord:
         The record of the shared training.
 
     Raises:
-        OwnedError: when another process trains in the directory.
+        OwnedError: when another process trains in the directory, or in that of a member that has no result.
         Exception: whatever ended the training early, once the members' records say so.
     """
     training = SharedTraining(directory.resolve())
+    training.require_free_members()
     try:
         return execute(directory, training)
     except OwnedError:
@@ -64,6 +67,16 @@ class SharedTraining:
         self._directory, self._members = directory, read_members(directory)
         self._records: list[MemberRecord] = []
         self._watchers: tuple[MemberStopping, Endings] | None = None
+
+    def require_free_members(self) -> None:
+        """Refuse members that another process trains on their own.
+
+        Raises:
+            OwnedError: when there is one; nothing is written.
+        """
+        for member in self._members.all:
+            if read_record(member.directory).status not in FINISHED:
+                require_free(member.directory)
 
     def callbacks(self, config: PlainConfig, record: RunningRecord) -> Sequence[Callback]:
         """Return what watches for the members."""

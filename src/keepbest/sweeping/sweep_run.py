@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from keepbest.sweeping.job_composer import ComposedJob, JobComposer
 from keepbest.sweeping.job_files import JobFiles
 from keepbest.sweeping.launching import Launching
 from keepbest.sweeping.plan import Training, find_trainings, job_entry, require_same, training_of, with_status
-from keepbest.sweeping.proof import PROOFS, ProofError, choose, differences
+from keepbest.sweeping.proof import PROOFS, choose, require_same_results
+from keepbest.training.job import read_job_config
 from keepbest.training.running_record import FINISHED
 
 if TYPE_CHECKING:
@@ -110,25 +112,28 @@ class SweepRun:
         if plan.trainings:
             self._launch(plan.trainings)
 
-    def prove(self, plan: Plan) -> int:
-        """Train randomly chosen members of shared trainings on their own, and compare; return how many.
+    def prove(self, numbers: Iterable[int]) -> int:
+        """Train members of shared trainings on their own, and compare; return how many.
+
+        The proofs that earlier commands began belong to them. New ones are chosen at random, among all members that
+        have their results, until there are as many as `settings.prove` says.
+
+        Args:
+            numbers: of the jobs whose earlier proofs count.
 
         Raises:
             ProofError: when one differs.
         """
-        jobs = {job.number: job for training in plan.trainings for job in training.jobs}
-        chosen = choose(plan.trainings, self.settings.prove)
-        places = {number: self.directory / PROOFS / str(number) for number in chosen}
-        alone = [training_of([dataclasses.replace(jobs[number], directory=places[number])], None) for number in chosen]
-        left = [training for training in alone if not _has_result(training.directory)]
+        proofs, wanted = self.directory / PROOFS, set(numbers)
+        shared = [number for number, job in self.jobs.items() if job.trajectory and self._is_finished(number)]
+        places = {number: proofs / str(number) for number in choose(shared, wanted, proofs, self.settings.prove)}
+        left = [self._alone(number, place) for number, place in places.items() if not _has_result(place)]
         for training in left:
             self._files.write(training)
         if left:
             self._launch(left)
-        found = {number: differences(self.directory_of(number), places[number]) for number in chosen}
-        if any(found.values()):
-            raise ProofError({number: names for number, names in found.items() if names})
-        return len(chosen)
+        require_same_results({number: (self.directory_of(number), place) for number, place in places.items()})
+        return len(places)
 
     def objective_of(self, overrides: Sequence[str]) -> Objective:
         """Return the objective of a job that need not be planned.
@@ -202,6 +207,13 @@ class SweepRun:
         jobs = [self._composer.compose(entry.number, entry.overrides) for entry in entries]
         return training_of(jobs, self.directory / entries[0].trajectory if entries[0].trajectory else None)
 
+    def _alone(self, number: int, place: Path) -> Training:
+        """Return the training of a member on its own, with the config that it has on the disk, whatever conf/ says."""
+        member = self.directory_of(number)
+        config = read_job_config(member, read_record(member))
+        job = self._composer.compose(number, self.jobs[number].overrides)
+        return training_of([dataclasses.replace(job, config=config, directory=place)], None)
+
     def _is_finished(self, number: int) -> bool:
         return _has_result(self.directory_of(number))
 
@@ -222,7 +234,7 @@ class SweepRun:
         self._record = SweepRecord(
             id=self.id,
             arguments=before.arguments if before and self._resumes else self._arguments,
-            environment=self._files.environment,
+            environment=dataclasses.replace(self._files.environment, pid=os.getpid()),
             jobs=jobs,
         )
         write_sweep(self.directory, self._record)

@@ -13,10 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from keepbest.records.ownership import owned
 from keepbest.records.run_record import RunStatus
+from keepbest.records.store import read_record
 from keepbest.sweeping.members import is_shared, read_members
 from keepbest.sweeping.stop_order import StopOrder
+from keepbest.sweeping.waiting import has_result, wait_until_free
 from keepbest.training.early_end import record_death
 from keepbest.training.interruption import Interrupted
 from keepbest.training.job_log import LOG_FILE
@@ -32,6 +33,7 @@ def run_training(directory: Path, trainer: Mapping[str, Any], order: StopOrder) 
     """Run a job directory, or a shared one, in a process of its own, and wait; return the status in its record.
 
     What it says goes to its log. Where it could not write how it ended, that is written here, for each of its jobs.
+    One that another process runs already is waited for, and gone on with if that leaves it without its results.
 
     Args:
         directory: what to run.
@@ -40,10 +42,12 @@ def run_training(directory: Path, trainer: Mapping[str, Any], order: StopOrder) 
 
     Raises:
         Interrupted: when a signal ended it.
-        OwnedError: when another process trains there.
+        OwnedError: when another process trains there, and nothing more is to be started.
     """
-    with owned(directory):
-        jobs = [member.directory for member in read_members(directory).all] if is_shared(directory) else []
+    jobs = [member.directory for member in read_members(directory).all] if is_shared(directory) else []
+    wait_until_free(directory, jobs, order)
+    if has_result(directory, jobs):
+        return read_record(directory).status
     worker = worker_of(directory, trainer)
     with order.obeyed_by(worker):
         ending = worker.ended_by(worker.run(), directory)
