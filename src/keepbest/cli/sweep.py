@@ -14,9 +14,11 @@ from keepbest.records.sweep_record import SweepJob
 from keepbest.reports.search import SearchOutline, show_search, show_search_end
 from keepbest.reports.sweep import TrainingOutline, show_plan, show_sweep
 from keepbest.reports.sweep_progress import SweepProgress, TrainingToShow
-from keepbest.sweeping.hydra_sweep import batches_of, open_search, open_sweep, write_multirun
+from keepbest.sweeping.hydra_sweep import jobs_of, open_search, open_sweep, write_multirun
+from keepbest.sweeping.launching import LauncherError
 from keepbest.sweeping.proof import ProofError
 from keepbest.sweeping.settings import DIRECTIONS
+from keepbest.sweeping.stop_order import StopOrder
 from keepbest.training.interruption import Interrupted
 from keepbest.training.job_log import LOG_FILE
 
@@ -54,6 +56,7 @@ def run_sweep(
 
     Raises:
         ConfigError: for a job that cannot work, before any is trained.
+        LauncherError: when the launcher failed, beside the trainings.
         ProofError: when a member's result is not that of an independent job.
         Interrupted: when a signal ended the sweep.
     """
@@ -64,15 +67,18 @@ def run_sweep(
         show_search(for_people(sweep.directory), _search_outline(search))
         batches = () if sweep.settings.dry_run else search.batches()
     else:
-        batches = [[job.overrides for job in sweep.jobs.values()]] if resumes else batches_of(sweeper, overrides)
+        batches = [[job.overrides for job in sweep.jobs.values()] if resumes else jobs_of(sweeper, overrides)]
+    plans = _plans(sweep, batches, all_jobs=search is None)
     records: dict[int, RunRecord] = {}
-    for plan in _plans(sweep, batches):
-        if sweep.settings.dry_run:
-            continue
-        write_multirun(sweeper, sweep.directory)
-        _run(sweep, plan)
-        records |= sweep.records(plan.numbers)
-    if search is not None and not sweep.settings.dry_run:
+    if sweep.settings.dry_run:
+        list(plans)
+        return []
+    with StopOrder(sweep.directory).of_this_command():
+        for plan in plans:
+            write_multirun(sweeper, sweep.directory)
+            _run(sweep, plan)
+            records |= sweep.records(plan.numbers)
+    if search is not None:
         records = sweep.records()  # those of earlier commands are part of the search
     if records:
         show_sweep(for_people(sweep.directory), sweep.jobs, records, sweep.trained_epochs(records))
@@ -81,9 +87,9 @@ def run_sweep(
     return [(sweep.directory_of(number), record) for number, record in records.items()]
 
 
-def _plans(sweep: SweepRun, batches: Iterable[list[list[str]]]) -> Iterator[Plan]:
+def _plans(sweep: SweepRun, batches: Iterable[list[list[str]]], *, all_jobs: bool) -> Iterator[Plan]:
     for batch in batches:
-        plan = sweep.plan(batch)
+        plan = sweep.plan(batch, all_jobs=all_jobs)
         outlines = [_outline(training, sweep.jobs) for training in plan.trainings]
         show_plan(for_people(sweep.directory), len(plan.numbers), outlines, whole=sweep.settings.dry_run)
         sys.stdout.flush()
@@ -93,22 +99,28 @@ def _plans(sweep: SweepRun, batches: Iterable[list[list[str]]]) -> Iterator[Plan
 def _run(sweep: SweepRun, plan: Plan) -> None:
     try:
         sweep.run(plan)
-        if sweep.settings.prove:
+        if sweep.settings.prove and not StopOrder(sweep.directory).is_given:
             count = sweep.prove(plan)
             proved = f"proved: {count} trained on their own gave the same, bit for bit"
             sys.stdout.write(f"{proved if count else 'nothing to prove: no job was trained with others'}\n")
     except Interrupted:
-        where = shlex.quote(str(for_people(sweep.directory)))
-        sys.stderr.write(f"keepbest: go on with this sweep by `keepbest resume {where}`\n")
+        _say_how_to_go_on(sweep)
         raise
-    except ProofError:
+    except (LauncherError, ProofError) as error:
         show_sweep(
             for_people(sweep.directory),
             sweep.jobs,
             sweep.records(plan.numbers),
             sweep.trained_epochs(plan.numbers),
         )
+        if isinstance(error, LauncherError):
+            _say_how_to_go_on(sweep)
         raise
+
+
+def _say_how_to_go_on(sweep: SweepRun) -> None:
+    where = shlex.quote(str(for_people(sweep.directory)))
+    sys.stderr.write(f"keepbest: go on with this sweep by `keepbest resume {where}`\n")
 
 
 class _Display:
