@@ -79,6 +79,27 @@ WRONG = {
         "validation must come at least once in the 3 epochs",
     ),
     "nothing kept": (["train", "+trainer.fast_dev_run=true"], "Use debug=quick"),
+    "setting of sweeps": (["train", "hydra.sweeper.dry_run=true"], r"hydra\.sweeper are for sweeps, got .* Add -m\."),
+    "sweep's truth value": (
+        ["train", "-m", "hydra.sweeper.dry_run=treu"],
+        r"hydra\.sweeper\.dry_run: it must be true or false, got 'treu'\. Write hydra\.sweeper\.dry_run=true",
+    ),
+    "sweep's list": (
+        ["train", "-m", "hydra.sweeper.dry_run=true", "hydra.sweeper.reads_stop=mine"],
+        r"hydra\.sweeper\.reads_stop: it must be a list, got 'mine'\. Write hydra\.sweeper\.reads_stop=\[mine\]",
+    ),
+    "sweep's number": (
+        ["train", "-m", "hydra.sweeper.dry_run=true", "hydra.sweeper.retries=1.5"],
+        r"hydra\.sweeper\.retries: it must be a whole number, got '1\.5'",
+    ),
+    "sweep's range": (
+        ["train", "-m", "hydra.sweeper.dry_run=true", "hydra.sweeper.max_batch_size=0"],
+        r"hydra\.sweeper\.max_batch_size: it must be at least 1 training at a time, got 0\. Write null",
+    ),
+    "sweep's callback": (
+        ["train", "-m", "hydra.sweeper.dry_run=true", "seed=1,2", "hydra.sweeper.reads_stop=[erly_stopping]"],
+        r"hydra\.sweeper\.reads_stop: .*got 'erly_stopping'\. Did you mean 'early_stopping'\?",
+    ),
     "unknown command": (["trian"], r"there is no command 'trian'. Did you mean 'train'\?"),
 }
 
@@ -214,6 +235,17 @@ def test_a_reader_that_leaves_early_does_not_disturb_the_run(tmp_path):
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert json.loads((tmp_path / "outputs" / "latest" / "run.json").read_text())["status"] == "completed"
+
+
+def test_a_reader_that_leaves_a_sweep_changes_neither_its_jobs_nor_its_status(tmp_path):
+    for monitors, status in (("val_loss", 0), ("val_loss,val_los", 1)):
+        sweep = f"-m trainer=cpu debug=quick seed=1,2 objective.monitor={monitors} hydra.sweep.dir=s{status}"
+        command = f"{sys.executable} -m keepbest train {sweep} 2>errors | true; echo ${{PIPESTATUS[0]}} >status"
+        subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
+        assert (tmp_path / "status").read_text() == f"{status}\n", (tmp_path / "errors").read_text()
+        records = [json.loads(path.read_text()) for path in (tmp_path / f"s{status}").glob("?/run.json")]
+        assert {"pending", "running"}.isdisjoint(record["status"] for record in records)
+        assert "BrokenPipe" not in (tmp_path / "errors").read_text()
 
 
 def test_a_worker_that_vanishes_fails_the_command_and_its_record(keepbest, tmp_path):

@@ -68,6 +68,8 @@ def test_short_names_are_those_that_tell_apart():
     assert short_names(keys) == [keys[0], "lr", "optimizer", keys[3]]
     assert short_names(["a.score", "b.lr"], taken=("score",)) == ["a.score", "lr"]
     assert short_names([]) == []
+    kinds = ["model.optimizer._target_", "model.scheduler._target_", "data.scheduler._target_"]
+    assert short_names(kinds) == ["optimizer._target_", kinds[1], kinds[2]]
 
 
 def test_varying_keys_are_those_in_which_jobs_differ():

@@ -54,6 +54,10 @@ def test_a_file_gets_a_line_for_each_training_that_ends_and_its_error_goes_to_st
     )
 
 
+def test_a_training_that_fails_before_it_runs_took_no_time():
+    assert "failed in 0.0 s" in shown(False, (0, FAILED))
+
+
 def test_a_training_that_is_tried_again_is_told_again():
     assert shown(False, (0, RUNNING), (0, FAILED), (0, RUNNING), (0, FAILED)).count("failed in") == 2
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -160,3 +161,60 @@ def test_trainings_on_two_ranks_share_too_and_a_rank_that_dies_hangs_nothing(tmp
     assert statuses(tmp_path / "s", record_of, 4) == ["completed", "failed", "completed", "failed"]
     assert {note["world"] for note in notes_of(tmp_path)} == {2}
     assert len(list((tmp_path / "s" / "trajectories").iterdir())) == 2
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def has_ended(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks for processes in /proc")
+def test_a_launcher_that_loses_a_process_ends_with_a_table_and_leaves_no_training_behind(tmp_path, record_of):
+    process = command(
+        tmp_path,
+        "trainer=cpu",
+        "trainer.max_epochs=100000",
+        "callbacks.early_stopping.patience=100000",
+        "seed=1,2,3",
+        *LAUNCHERS["joblib"][:1],
+        "hydra.launcher.n_jobs=2",
+    )
+    pids: list[int] = []
+    while len(pids) < 2 and process.poll() is None:
+        time.sleep(0.2)
+        records = [record_of(path.parent) for path in (tmp_path / "s").glob("?/run.json")]
+        pids = [record["environment"]["pid"] for record in records if record["status"] == "running" and record["last"]]
+    os.kill(parent_of(parent_of(pids[0])), signal.SIGKILL)  # loky's process, whose server has forked the training
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 1, errors
+    assert "keepbest: the launcher has ended with TerminatedWorkerError: " in errors
+    assert "Traceback" not in errors
+    assert "keepbest: go on with this sweep by `keepbest resume s`" in errors
+    assert re.search(r"job +seed +val_loss", output), "the table, as far as it is"
+    assert all(map(has_ended, pids))
+    assert set(statuses(tmp_path / "s", record_of, 3)) <= {"running", "interrupted", "pending"}
+    assert record_of(tmp_path / "s" / "2")["status"] == "pending"
+
+
+def test_no_more_trainings_run_at_a_time_than_wanted_and_what_is_shared_stays_shared(tmp_path, record_of):
+    process = command(
+        tmp_path,
+        "trainer=cpu",
+        "trainer.max_epochs=3",
+        "callbacks.early_stopping.patience=1,2",
+        "seed=1,2",
+        *LAUNCHERS["submitit_local"],
+        "hydra.sweeper.max_batch_size=1",
+    )
+    output, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
+    assert "4 jobs, 2 trainings of at most 6 epochs instead of 12, in s\n" in output
+    one, other = sorted(notes_of(tmp_path), key=lambda note: note["began"])
+    assert one["ended"] <= other["began"]
+    assert statuses(tmp_path / "s", record_of, 4) == ["completed"] * 4

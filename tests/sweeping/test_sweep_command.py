@@ -104,10 +104,12 @@ def test_after_a_failure_nothing_more_is_started_if_that_was_asked_for_and_a_res
             "seed=1,2",
             "hydra.sweep.dir=s",
             "hydra.sweeper.fail_fast=true",
+            "hydra.sweeper.max_batch_size=1",
         ],
         tmp_path,
     )
     assert done.returncode == 1
+    assert not (tmp_path / "s" / ".stop").exists()
     assert [record_of(tmp_path / "s" / number)["status"] for number in "01"] == ["failed", "pending"]
     (tmp_path / "bad").unlink()
     done = keepbest(["resume", "s"], tmp_path)

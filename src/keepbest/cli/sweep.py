@@ -16,9 +16,11 @@ from keepbest.reports.search import SearchOutline, show_search, show_search_end
 from keepbest.reports.sweep import TrainingOutline, show_plan, show_sweep
 from keepbest.reports.sweep_progress import SweepProgress, TrainingToShow
 from keepbest.sweeping.held_sweep import held_sweep
-from keepbest.sweeping.hydra_sweep import batches_of, directory_of, open_search, open_sweep, write_multirun
+from keepbest.sweeping.hydra_sweep import directory_of, jobs_of, open_search, open_sweep, write_multirun
+from keepbest.sweeping.launching import LauncherError
 from keepbest.sweeping.proof import ProofError
 from keepbest.sweeping.settings import DIRECTIONS, sweep_settings
+from keepbest.sweeping.stop_order import StopOrder
 from keepbest.training.interruption import Interrupted
 from keepbest.training.job_log import LOG_FILE
 
@@ -57,6 +59,7 @@ def run_sweep(
     Raises:
         ConfigError: for a job that cannot work, before any is trained.
         OwnedError: when another command works on the sweep.
+        LauncherError: when the launcher failed, beside the trainings.
         ProofError: when a member's result is not that of an independent job.
         Interrupted: when a signal ended the sweep.
     """
@@ -80,28 +83,33 @@ def _run_held(
         show_search(for_people(sweep.directory), _search_outline(search))
         batches = () if sweep.settings.dry_run else search.batches()
     else:
-        batches = [[job.overrides for job in sweep.jobs.values()]] if resumes else batches_of(sweeper, overrides)
+        batches = [[job.overrides for job in sweep.jobs.values()] if resumes else jobs_of(sweeper, overrides)]
+    plans = _plans(sweep, batches, all_jobs=search is None)
     records: dict[int, RunRecord] = {}
-    for plan in _plans(sweep, batches):
-        if sweep.settings.dry_run:
-            continue
-        write_multirun(sweeper, sweep.directory)
-        with _telling_how_to_go_on(sweep):
-            sweep.run(plan)
-        records |= sweep.records(plan.numbers)
-    if search is not None and not sweep.settings.dry_run:
+    if sweep.settings.dry_run:
+        list(plans)
+        return []
+    order = StopOrder(sweep.directory)
+    with order.of_this_command():
+        for plan in plans:
+            write_multirun(sweeper, sweep.directory)
+            with _telling_how_to_go_on(sweep, plan.numbers):
+                sweep.run(plan)
+            records |= sweep.records(plan.numbers)
+        if not order.is_given:
+            _prove(sweep, records)
+    if search is not None:
         records = sweep.records()  # those of earlier commands are part of the search
     if records:
-        _prove(sweep, records)
         _show_table(sweep, records)
         if search is not None:
             show_search_end(_best_trial(search), search.counts(), search.ended_early)
     return [(sweep.directory_of(number), record) for number, record in records.items()]
 
 
-def _plans(sweep: SweepRun, batches: Iterable[list[list[str]]]) -> Iterator[Plan]:
+def _plans(sweep: SweepRun, batches: Iterable[list[list[str]]], *, all_jobs: bool) -> Iterator[Plan]:
     for batch in batches:
-        plan = sweep.plan(batch)
+        plan = sweep.plan(batch, all_jobs=all_jobs)
         outlines = [_outline(training, sweep.jobs) for training in plan.trainings]
         show_plan(for_people(sweep.directory), len(set(plan.numbers)), outlines, whole=sweep.settings.dry_run)
         sys.stdout.flush()
@@ -109,10 +117,10 @@ def _plans(sweep: SweepRun, batches: Iterable[list[list[str]]]) -> Iterator[Plan
 
 
 def _prove(sweep: SweepRun, records: Mapping[int, RunRecord]) -> None:
-    if not sweep.settings.prove:
+    if not sweep.settings.prove or not records:
         return
     try:
-        with _telling_how_to_go_on(sweep):
+        with _telling_how_to_go_on(sweep, list(records)):
             count = sweep.prove(records)
     except ProofError:
         _show_table(sweep, records)
@@ -131,13 +139,21 @@ def _show_table(sweep: SweepRun, records: Mapping[int, RunRecord]) -> None:
 
 
 @contextmanager
-def _telling_how_to_go_on(sweep: SweepRun) -> Iterator[None]:
+def _telling_how_to_go_on(sweep: SweepRun, numbers: Sequence[int]) -> Iterator[None]:
     try:
         yield
     except Interrupted:
-        where = shlex.quote(str(for_people(sweep.directory)))
-        sys.stderr.write(f"keepbest: go on with this sweep by `keepbest resume {where}`\n")
+        _say_how_to_go_on(sweep)
         raise
+    except LauncherError:
+        _show_table(sweep, sweep.records(numbers))
+        _say_how_to_go_on(sweep)
+        raise
+
+
+def _say_how_to_go_on(sweep: SweepRun) -> None:
+    where = shlex.quote(str(for_people(sweep.directory)))
+    sys.stderr.write(f"keepbest: go on with this sweep by `keepbest resume {where}`\n")
 
 
 class _Display:

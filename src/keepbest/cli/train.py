@@ -15,6 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from keepbest.cli.departing_readers import let_readers_leave
 from keepbest.cli.sweep import for_people
 from keepbest.composition.build import check_all_targets
 from keepbest.composition.checks import check
@@ -141,6 +142,8 @@ class TrainCommand:
 
     def _create_job(self, composed: DictConfig, job_dir: Path, alone: bool) -> PlainConfig:
         try:
+            if alone:
+                _refuse_settings_of_sweeps()
             config = resolve(composed)
             check(config)
             if fits_one_process(config["trainer"]):  # a worker imports the targets, and checks them, on its own
@@ -180,13 +183,11 @@ def main(overrides: Sequence[str]) -> int:
 
 def run_command(command: TrainCommand, overrides: Sequence[str]) -> int:
     """Run a command; tell what went wrong, and return the exit status."""
+    let_readers_leave()
     try:
         command(overrides)
     except SystemExit as request:  # after --help, or for a flag that Hydra does not know
         return request.code if isinstance(request.code, int) else 0 if request.code is None else 1
-    except BrokenPipeError:  # whoever read the output, such as `head`, has left
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
-        return command.exit_status
     except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one message
         if command.failures:  # a job of a multirun, whose error was told when it happened
             return command.exit_status
@@ -218,6 +219,12 @@ def train(overrides: Sequence[str] = ()) -> Run:
     if command.failures:
         raise command.failures[0]
     return open_run(command.runs[0][0], trust=True)  # it was trained here, a moment ago
+
+
+def _refuse_settings_of_sweeps() -> None:
+    for override in HydraConfig.get().overrides.hydra:
+        if override.lstrip("+~").startswith("hydra.sweeper."):
+            raise ConfigError("settings of hydra.sweeper are for sweeps", received=override, remedy="Add -m")
 
 
 def _remove_empty(directory: Path) -> None:

@@ -6,13 +6,22 @@ import re
 from pathlib import Path
 
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode, ListConfig
+from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from keepbest.errors import ConfigError, did_you_mean
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, ValueError)
 """What composing may raise; a ValueError is how Hydra refuses a group's option that is not a text."""
+
+_KINDS = (
+    (BooleanNode, "it must be true or false", "true"),
+    (IntegerNode, "it must be a whole number", "2"),
+    (FloatNode, "it must be a number", "0.5"),
+    (ListConfig, "it must be a list", "[{}]"),
+    (DictConfig, "it must be a mapping", "{{name: {}}}"),
+)
+"""Nodes of a schema, what their values must be, and an example of one."""
 
 
 def explain_composition(error: Exception, conf_dirs: list[Path]) -> ConfigError:
@@ -55,10 +64,22 @@ def _not_composed(error: ConfigCompositionException, conf_dirs: list[Path]) -> C
             )
         hint = did_you_mean(key.split("@")[0], groups)
         return ConfigError(f"there is no such group; there are {', '.join(groups)}", key=key, remedy=hint)
+    if isinstance(cause, ValidationError) and isinstance(cause.parent_node, DictConfig):
+        return _wrong_type(text, cause, cause.parent_node)
     if isinstance(cause, OmegaConfBaseException) and isinstance(cause.parent_node, DictConfig) and cause.key:
         return _unknown_key(str(key or cause.full_key), str(cause.key), cause.parent_node)
     lines = [line.strip().rstrip(".") for line in text.splitlines() if line.strip()]
     return ConfigError(". ".join(lines))
+
+
+def _wrong_type(text: str, cause: ValidationError, parent: DictConfig) -> ConfigError:
+    key, node = str(cause.full_key), parent._get_node(cause.key)
+    value = _first_line(Exception(text)).partition(f"{key}=")[2]
+    for kind, rule, example in _KINDS:
+        if isinstance(node, kind):
+            hint = f"Write {key}={example.format(value)}, for example"
+            return ConfigError(rule, key=key, received=value, remedy=hint)
+    return ConfigError(_first_line(cause), key=key)
 
 
 def _unknown_key(key: str, name: str, parent: DictConfig) -> ConfigError:

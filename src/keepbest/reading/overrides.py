@@ -41,12 +41,20 @@ def varying(jobs: Iterable[SweepJob]) -> list[str]:
 
 
 def short_names(keys: Sequence[str], taken: Container[str] = ()) -> list[str]:
-    """Return the last part of each key, or the whole of it where two keys end alike or the name is taken."""
-    lasts = [re.split(r"[./]", key)[-1] for key in keys]
+    """Return the last part of each key, or the whole of it where two keys end alike or the name is taken.
+
+    What Hydra itself reads, such as `_target_`, says nothing without what it belongs to: these keep their last two.
+    """
+    lasts = [_last_part(key) for key in keys]
     return [
         last if last and lasts.count(last) == 1 and last not in taken else key
         for key, last in zip(keys, lasts, strict=True)
     ]
+
+
+def _last_part(key: str) -> str:
+    *before, last = re.split(r"[./]", key)
+    return ".".join([*before[-1:], last]) if last.startswith("_") and last.endswith("_") else last
 
 
 def value_of(text: str) -> Value:

@@ -81,7 +81,8 @@ class SweepProgress:
         self._bars.stop()
 
     def _tell(self, number: int, record: RunRecord) -> None:
-        seconds = time.monotonic() - self._began.pop(number, time.monotonic())
+        now = time.monotonic()
+        seconds = now - self._began.pop(number, now)
         self._took.append(seconds)
         where = f"training {number + 1} of {len(self._trainings)}, {self._trainings[number].name}"
         self._console.print(Text(f"{where}: {record.status.value} in {seconds:.1f} s"), soft_wrap=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from keepbest.sweeping.device_lease import leased
 from keepbest.sweeping.stop_order import StopOrder
 from keepbest.sweeping.training_process import run_training
 from keepbest.training.interruption import Interrupted
+from keepbest.training.job_log import LOG_FILE
 from keepbest.training.reporting import explain_failure
 
 
@@ -75,8 +78,17 @@ class GroupTask:
 
     def _train(self, directory: Path, order: StopOrder) -> None:
         trainer = read_config(directory)["trainer"]
+        note = functools.partial(_note, directory / LOG_FILE)
         for _ in range(self.retries + 1):
-            with leased(trainer, self.devices):
+            with leased(trainer, self.devices, lambda: order.is_given, note) as has_devices:
+                if not has_devices:
+                    break
                 status = run_training(directory, trainer, order)
             if status is not RunStatus.FAILED or order.is_given:
                 break
+
+
+def _note(log: Path, text: str) -> None:
+    """Add a line to the log of a training that has not begun."""
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} INFO    keepbest: {text}\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,13 +36,19 @@ def open_sweep(
     assert sweeper.config is not None
     assert sweeper.hydra_context is not None
     return SweepRun(
-        sweeper.hydra_context, sweeper.config, sweep_settings(settings), listener, arguments, resumes=resumes
+        sweeper.hydra_context,
+        sweeper.config,
+        sweep_settings({**settings, "max_batch_size": sweeper.max_batch_size}),
+        listener,
+        arguments,
+        resumes=resumes,
     )
 
 
-def batches_of(sweeper: BasicSweeper, arguments: Sequence[str]) -> Iterator[list[list[str]]]:
-    """Yield the overrides of the jobs, `hydra.sweeper.max_batch_size` jobs at a time, as Hydra's basic sweeper does."""
-    yield from sweeper.split_arguments(_overrides(sweeper, arguments), sweeper.max_batch_size)
+def jobs_of(sweeper: BasicSweeper, arguments: Sequence[str]) -> list[list[str]]:
+    """Return the overrides of all jobs: `hydra.sweeper.max_batch_size` is about trainings, see `Launching`."""
+    (jobs,) = sweeper.split_arguments(_overrides(sweeper, arguments), None)
+    return jobs
 
 
 def open_search(

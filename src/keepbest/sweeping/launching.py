@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from keepbest.errors import ConfigError
+from keepbest.errors import ConfigError, KeepbestError, printable
+from keepbest.records.ownership import as_it_stands
+from keepbest.records.run_record import RunStatus
+from keepbest.records.store import read_record
 from keepbest.sweeping.device_lease import devices_needed, require_enough, visible_devices
 from keepbest.sweeping.group_task import GroupTask, this_process
+from keepbest.sweeping.ray_cluster import start_ray
 from keepbest.sweeping.stop_order import StopOrder
 from keepbest.sweeping.training_watch import Listener, TrainingWatch
-from keepbest.training.interruption import STATUS_OF, in_main_thread
 
 if TYPE_CHECKING:
+    from hydra.core.utils import JobReturn
+    from hydra.plugins.launcher import Launcher
     from hydra.types import HydraContext
 
     from keepbest.sweeping.plan import Training
@@ -26,6 +33,24 @@ if TYPE_CHECKING:
 _SHARING = ("JoblibLauncher", "LocalLauncher")
 """Launchers of several processes on this machine that know nothing of its accelerators."""
 _RAY = "RayLauncher"
+_LONGEST_ERROR = 300  # characters
+_PATIENCE_SECONDS, _LOOKS_EVERY = 15.0, 0.5
+
+
+class LauncherError(KeepbestError):
+    """A launcher has ended before its trainings.
+
+    Args:
+        error: what it raised.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        text = printable(" ".join(str(error).split()))
+        text = text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}..."
+        super().__init__(
+            f"the launcher has ended with {type(error).__name__}: {text.rstrip('.')}. "
+            "Trainings that were still running were told to end."
+        )
 
 
 class Launching:
@@ -43,25 +68,36 @@ class Launching:
         self._config = _with_directory(config, directory)
 
     def run(self, trainings: Sequence[Training], listener: Listener) -> None:
-        """Run trainings until each has its end. What became of them is in their records.
+        """Run trainings until each has its end, or until the sweep's stop order is given.
+
+        What became of them is in their records.
 
         Raises:
             ConfigError: for trainings that the launcher cannot place.
             Interrupted: when a signal ended them.
-            Exception: what went wrong in the launcher, beside the trainings.
+            LauncherError: for what went wrong in the launcher, beside the trainings.
         """
         order = StopOrder(self._directory)
-        order.withdraw()  # what an earlier command left
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self._context, task_function=self._task(trainings), config=self._config
         )
         if self._launcher_name == _RAY:
-            _start_ray(self._config.hydra.launcher.ray.init)
+            start_ray(self._config.hydra.launcher.ray)
+        with (
+            TrainingWatch(trainings, listener).going_on(),
+            order.given_by_signals(lambda: _any_runs(trainings)),
+            _ended_with_launcher(trainings, order),
+        ):
+            for result in self._returns(launcher, trainings, order):
+                _ = result.return_value  # raises what went wrong in the launcher's process
+
+    def _returns(self, launcher: Launcher, trainings: Sequence[Training], order: StopOrder) -> Iterator[JobReturn]:
+        """Launch `max_batch_size` trainings at a time."""
         overrides = [list(training.jobs[0].overrides) for training in trainings]
-        with TrainingWatch(trainings, listener).going_on(), order.given_by_signals():
-            returns = launcher.launch(overrides, initial_job_idx=0)
-        for result in returns:
-            _ = result.return_value  # raises what went wrong in the launcher's process
+        size = self._settings.max_batch_size or len(trainings)
+        for start in range(0, len(trainings), size):
+            if not order.is_given:
+                yield from launcher.launch(overrides[start : start + size], initial_job_idx=start)
 
     @property
     def _launcher_name(self) -> str:
@@ -109,13 +145,27 @@ def _with_directory(config: DictConfig, directory: Path) -> DictConfig:
     return config
 
 
-def _start_ray(settings: DictConfig) -> None:
-    """Start or join a Ray cluster. The launcher would do so, but not join one that exists, and Ray takes SIGTERM."""
-    import ray
+@contextmanager
+def _ended_with_launcher(trainings: Sequence[Training], order: StopOrder) -> Iterator[None]:
+    """Let no training outlive a launcher that fails: nobody would tell what becomes of it."""
+    try:
+        yield
+    except KeepbestError:
+        raise
+    except Exception as error:
+        order.give(signal.SIGTERM)
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < until and _any_runs(trainings):
+            time.sleep(_LOOKS_EVERY)
+        raise LauncherError(error) from error
 
-    handlers = {number: signal.getsignal(number) for number in STATUS_OF}
-    if not ray.is_initialized():
-        ray.init(**cast("dict[str, Any]", OmegaConf.to_container(settings, resolve=True)))
-    if in_main_thread():
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+
+def _any_runs(trainings: Sequence[Training]) -> bool:
+    return any(_runs(training.directory) for training in trainings)
+
+
+def _runs(directory: Path) -> bool:
+    try:
+        return as_it_stands(directory, read_record(directory)).status is RunStatus.RUNNING
+    except (OSError, KeepbestError):
+        return False

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from keepbest.errors import ConfigError, did_you_mean
 from keepbest.sweeping.fingerprint import EARLY_STOPPING, MASKED, OF_THE_OBJECTIVE, STOPPERS, WATCH
 from keepbest.training.launch import fits_one_process
 
@@ -56,6 +57,30 @@ def why_alone(config: Mapping[str, Any], reads_stop: Iterable[str] = ()) -> str 
         reads_stop: the names of callbacks that do something where the training ends.
     """
     return next(_reasons(config, frozenset(reads_stop)), None)
+
+
+def require_callbacks(reads_stop: Iterable[str], configs: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse a declaration about a callback that no job has: jobs would share what they must not.
+
+    Args:
+        reads_stop: the names of callbacks.
+        configs: of all jobs, resolved.
+
+    Raises:
+        ConfigError: for a name of none.
+    """
+    if not (wanted := set(reads_stop)):
+        return
+    keys = {key for config in configs for key in _callbacks_of(config)}
+    known = keys | {key.removeprefix("callbacks.") for key in keys}
+    for name in sorted(wanted - known):
+        choices = sorted(key.removeprefix("callbacks.") for key in keys)
+        raise ConfigError(
+            f"each name is that of a callback of some job, which are {', '.join(choices) or 'none'}",
+            key="hydra.sweeper.reads_stop",
+            received=name,
+            remedy=did_you_mean(name, choices) or None,
+        )
 
 
 def _reasons(config: Mapping[str, Any], reads_stop: frozenset[str]) -> Iterator[str]:

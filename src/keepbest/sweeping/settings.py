@@ -25,6 +25,10 @@ class SweepSettings:
         prove: how many members are also trained on their own, and compared.
         fail_fast: start nothing more once a job has failed.
         retries: how often a training that failed is tried again, from its last checkpoint.
+        max_batch_size: how many trainings are handed to the launcher at a time; None: all of them.
+
+    Raises:
+        ConfigError: for a value out of range.
     """
 
     share: bool = True
@@ -33,6 +37,19 @@ class SweepSettings:
     prove: int = 0
     fail_fast: bool = False
     retries: int = 0
+    max_batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("prove", "retries"):
+            if (count := getattr(self, name)) < 0:
+                raise ConfigError("it must be at least 0", key=f"{_NODE}.{name}", received=count)
+        if self.max_batch_size is not None and self.max_batch_size < 1:
+            raise ConfigError(
+                "it must be at least 1 training at a time",
+                key=f"{_NODE}.max_batch_size",
+                received=self.max_batch_size,
+                remedy="Write null for all at once",
+            )
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from keepbest.sweeping.fingerprint import MASKED, config_hash
 from keepbest.sweeping.job_composer import ComposedJob, JobComposer
 from keepbest.sweeping.job_files import JobFiles
 from keepbest.sweeping.launching import Launching
+from keepbest.sweeping.obstacles import require_callbacks
 from keepbest.sweeping.plan import Training, find_trainings, job_entry, require_same, training_of, with_status
 from keepbest.sweeping.proof import PROOFS, choose, require_same_results
 from keepbest.training.job import read_job_config
@@ -88,17 +89,20 @@ class SweepRun:
         self.id = self._record.id if self._record else self.directory.name
         self._numbers = {tuple(job.overrides): job.number for job in self.jobs.values()}
 
-    def plan(self, overrides: Iterable[Sequence[str]]) -> Plan:
+    def plan(self, overrides: Iterable[Sequence[str]], *, all_jobs: bool = False) -> Plan:
         """Find out what is left to train for jobs. Nothing is written.
 
         Args:
             overrides: one list for each job. A job that the sweep has already keeps its number, others are added.
+            all_jobs: whether these are all that the sweep will have, so that it is known which callbacks it has.
 
         Raises:
             ConfigError: for a job that cannot work.
         """
         wanted = [tuple(texts) for texts in overrides]
         composed = self._compose_all(wanted)
+        if all_jobs:
+            require_callbacks(self.settings.reads_stop, (job.config for job in composed))
         begun, fresh = self._begun(composed), [job for job in composed if job.number not in self.jobs]
         plan = Plan(tuple(job.number for job in composed), (*begun, *self._add(fresh)))
         self._numbers.update(zip(wanted, plan.numbers, strict=True))
