@@ -104,12 +104,8 @@ def test_a_live_sweep_is_left_alone_and_one_whose_command_was_killed_is_waited_f
         _, errors = waiting.communicate(timeout=30)
         assert waiting.returncode == 130, errors
         assert "go on with this sweep by `keepbest resume s`" in errors
-        os.kill(trained, 0)
-        assert kb.open_run(sweep / "0").record["status"] == "running"
-
-        os.kill(trained, signal.SIGKILL)
-        time.sleep(1)
-        assert kb.open_run(sweep / "0").record["status"] == "interrupted"
+        _wait_for_the_end_of(trained)  # it belongs to the sweep that Ctrl-C ends
+        assert record_of(sweep / "0")["status"] == "interrupted"
         assert kb.open_run(sweep / "1").record["status"] == "interrupted"
         (tmp_path / "slowly.py").write_text(SLOW.replace("0.5", "0"))
         done = keepbest(["resume", "s"], tmp_path)
@@ -121,6 +117,13 @@ def test_a_live_sweep_is_left_alone_and_one_whose_command_was_killed_is_waited_f
         if trained:
             with suppress(ProcessLookupError):
                 os.kill(trained, signal.SIGKILL)
+
+
+def _wait_for_the_end_of(pid: int) -> None:
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def _pid_of_training(sweep: Path, record_of) -> int:

@@ -5,14 +5,26 @@ The applications in them are not keepbest's: for them it has to be the basic swe
 
 import pytest
 from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
 from hydra.plugins.sweeper import Sweeper
 from hydra.test_utils.launcher_common_tests import (
     BatchedSweeperTestSuite,
     IntegrationTestSuite,
     LauncherTestSuite,
 )
+from hydra.version import VersionBase
 
 SWEEPER = "hydra/sweeper=keepbest"
+
+
+@pytest.fixture(autouse=True)
+def _no_version_base():
+    """Keepbest's commands that other tests run in this process set one; the applications here have none."""
+    before = Singleton._instances.pop(VersionBase, None)
+    yield
+    Singleton._instances.pop(VersionBase, None)
+    if before:
+        VersionBase.set_instance(before)
 
 
 def test_hydra_discovers_the_sweeper():

@@ -24,7 +24,7 @@ def wait_until_free(directory: Path, jobs: Sequence[Path], order: StopOrder) -> 
     Args:
         directory: of the training.
         jobs: the directories of those that share it; none for a job on its own.
-        order: what ends the waiting, beside signals to this process. The other process goes on.
+        order: what ends the waiting, beside signals to this process. The other process obeys it as well.
 
     Raises:
         Interrupted: when a signal ended the waiting.
