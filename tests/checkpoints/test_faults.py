@@ -21,6 +21,7 @@ from keepbest.records.metrics_table import METRICS_FILE, read_metrics
 
 Start = Callable[..., "subprocess.Popen[str]"]
 ASYNC = "+trainer.plugins={_target_: keepbest.checkpoints.async_checkpoint_io.AsyncDurableCheckpointIO}"
+MODES = [pytest.param([], id="sync"), pytest.param([ASYNC], id="async", marks=pytest.mark.slow)]
 SECONDS = 180
 
 
@@ -62,7 +63,7 @@ def require_agreement(run_dir: Path) -> dict[str, Any]:
     return record
 
 
-@pytest.mark.parametrize("mode", [[], [ASYNC]], ids=["sync", "async"])
+@pytest.mark.parametrize("mode", MODES)
 def test_a_disk_that_fills_up_during_a_save(disk_of: Callable[[str], Path], start: Start, mode: list[str]) -> None:
     """Best and last fit on it; the next best does not fit beside them."""
     run_dir = disk_of("4m") / "run"
@@ -88,7 +89,7 @@ def test_a_disk_on_which_nothing_fits(disk_of: Callable[[str], Path], start: Sta
     assert list((run_dir / "checkpoints").iterdir()) == []
 
 
-@pytest.mark.parametrize("mode", [[], [ASYNC]], ids=["sync", "async"])
+@pytest.mark.parametrize("mode", MODES)
 def test_a_directory_that_becomes_read_only(
     tmp_path: Path, disk_of: Callable[..., Path], start: Start, mode: list[str]
 ) -> None:
@@ -134,7 +135,7 @@ def test_a_run_directory_on_a_read_only_disk(
     assert "Read-only file system" in errors
 
 
-@pytest.mark.parametrize("mode", [[], [ASYNC]], ids=["sync", "async"])
+@pytest.mark.parametrize("mode", MODES)
 def test_temporary_files_on_another_file_system(
     tmp_path: Path, disk_of: Callable[[str], Path], start: Start, mode: list[str]
 ) -> None:

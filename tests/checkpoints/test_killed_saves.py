@@ -22,7 +22,8 @@ KEEPERS = {"one name": {"best.ckpt", "last.ckpt"}, "changing names": {"epoch=2.c
            "two": {"epoch=0.ckpt", "epoch=2.ckpt", "last.ckpt"}}  # fmt: skip
 
 
-@pytest.mark.parametrize("mode", ["sync", pytest.param("async", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["sync", "async"])
 def test_whatever_the_instant_of_a_kill_the_best_is_there_and_the_record_names_it(mode: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "ignore", str(PROGRAM), mode, str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True, timeout=300)

@@ -285,6 +285,7 @@ def test_a_failing_rank_fails_the_command_and_no_rank_stays_behind(keepbest, tmp
     assert str(run_dir) not in left
 
 
+@pytest.mark.slow
 def test_a_worker_gives_what_the_command_gives(keepbest, tmp_path, compose_config):
     import torch
 
@@ -304,8 +305,15 @@ def test_a_worker_gives_what_the_command_gives(keepbest, tmp_path, compose_confi
     assert all(torch.equal(first["state_dict"][key], second["state_dict"][key]) for key in second["state_dict"])
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("trainer", ["cpu", "ddp_cpu"])
+@pytest.mark.parametrize(
+    ("number", "status", "trainer"),
+    [
+        (signal.SIGINT, 130, "cpu"),
+        (signal.SIGTERM, 143, "cpu"),
+        pytest.param(signal.SIGINT, 130, "ddp_cpu", marks=pytest.mark.slow),
+        (signal.SIGTERM, 143, "ddp_cpu"),
+    ],
+)
 def test_an_interrupted_run_says_so_in_status_record_and_message(number, status, trainer, tmp_path):
     command = [sys.executable, "-m", "keepbest", "train", f"trainer={trainer}", "trainer.max_epochs=100000"]
     more = ["callbacks/early_stopping=off", "hydra.run.dir=run"]

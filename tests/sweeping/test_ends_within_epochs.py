@@ -183,14 +183,20 @@ class Dies(Callback):
 @pytest.mark.parametrize(
     ("saved", "deaths"),
     [
-        pytest.param((), [f"{epoch}-8" for epoch in range(7)], id="after the last check of an epoch"),
+        pytest.param(
+            (), [f"{epoch}-8" for epoch in range(7)], id="after the last check of an epoch", marks=pytest.mark.slow
+        ),
         pytest.param(
             (f"{EVERY}=1",),
             ["0-5", "1-4", "2-2", "2-8", "3-5", "4-6", "5-4"],
             id="saved at each step",
+        ),
+        pytest.param(
+            ("callbacks.model_checkpoint.save_last=false",),
+            ["3-4", "5-2"],
+            id="nothing to go on from",
             marks=pytest.mark.slow,
         ),
-        pytest.param(("callbacks.model_checkpoint.save_last=false",), ["3-4", "5-2"], id="nothing to go on from"),
     ],
 )
 def test_a_shared_training_that_died_goes_on_for_all(saved, deaths, compare, module_file, tmp_path):

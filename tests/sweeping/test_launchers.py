@@ -1,5 +1,6 @@
 """Sweeps in the hands of Hydra's launchers: joblib, submitit's local executor, Ray. Each is the real one."""
 
+import itertools
 import json
 import os
 import re
@@ -43,7 +44,6 @@ SMALL = (
 )
 NOTED = "+callbacks.notes={_target_: noted_by_launchers.Notes, dies: false, rank: 0}"
 GRID = ("callbacks.notes.dies=false,true", "seed=1,2", "callbacks.early_stopping.patience=1,3")
-COMPLETED, FAILED = range(4), range(4, 8)
 LAUNCHERS = {
     "joblib": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=3"),
     "submitit_local": ("hydra/launcher=submitit_local",),
@@ -85,33 +85,35 @@ def reference(tmp_path_factory):
     return place / "s"
 
 
-@pytest.mark.parametrize("name", ["joblib", "submitit_local", "half a device"])
+@pytest.mark.parametrize(("name", "seeds"), [("joblib", 2), ("submitit_local", 1), ("half a device", 1)])
 def test_each_job_has_its_result_and_its_device_and_a_death_stops_no_other(
-    name, reference, tmp_path, differences, record_of
+    name, seeds, reference, tmp_path, differences, record_of
 ):
+    grid = (GRID[0], f"seed={','.join(map(str, range(1, seeds + 1)))}", GRID[2])
     # on a machine without accelerators these are names that nobody asks for
     process = command(
-        tmp_path, "trainer.accelerator=auto", *GRID, *LAUNCHERS[name], CUDA_VISIBLE_DEVICES="7,8", OMP_NUM_THREADS=None
+        tmp_path, "trainer.accelerator=auto", *grid, *LAUNCHERS[name], CUDA_VISIBLE_DEVICES="7,8", OMP_NUM_THREADS=None
     )
     output, errors = process.communicate(timeout=200)
     assert process.returncode == 1, errors
-    assert errors.count("WorkerError: the worker of ") == 2, errors
+    assert errors.count("WorkerError: the worker of ") == seeds, errors
     assert "Traceback" not in errors
-    for number in COMPLETED:
+    completed, failed = range(2 * seeds), range(2 * seeds, 4 * seeds)
+    for number in completed:
         found = differences(tmp_path / "s" / str(number), reference / str(number))
         assert [name for name in found if name != "config_sha256"] == []  # trainer.accelerator
-    assert [record_of(tmp_path / "s" / str(number))["status"] for number in FAILED] == ["failed"] * 4
-    assert "ended with status 7" in record_of(tmp_path / "s" / "5")["error"]["message"]
-    assert "8 jobs, 4 trainings of at most 400 epochs instead of 800, in s\n" in output
+    assert {record_of(tmp_path / "s" / str(number))["status"] for number in failed} == {"failed"}
+    assert "ended with status 7" in record_of(tmp_path / "s" / str(failed[-1]))["error"]["message"]
+    assert f"{4 * seeds} jobs, {2 * seeds} trainings of at most {200 * seeds} epochs instead of" in output
     notes = [note for note in notes_of(tmp_path) if "ended" in note]
-    assert len(notes) == 2
+    assert len(notes) == seeds
     if name == "half a device":
         assert {note["CUDA_VISIBLE_DEVICES"] for note in notes} == {"7"}
         return
     assert {note["CUDA_VISIBLE_DEVICES"] for note in notes} <= {"7", "8"}
-    one, other = notes
-    if one["CUDA_VISIBLE_DEVICES"] == other["CUDA_VISIBLE_DEVICES"]:
-        assert one["ended"] <= other["began"] or other["ended"] <= one["began"], "two trainings on one device"
+    for one, other in itertools.combinations(notes, 2):
+        if one["CUDA_VISIBLE_DEVICES"] == other["CUDA_VISIBLE_DEVICES"]:
+            assert one["ended"] <= other["began"] or other["ended"] <= one["began"], "two trainings on one device"
     if name == "joblib":
         assert {note["OMP_NUM_THREADS"] for note in notes} == {"1"}
         assert record_of(tmp_path / "s" / "0")["environment"]["threads"] == 1
@@ -202,6 +204,7 @@ def test_a_launcher_that_loses_a_process_ends_with_a_table_and_leaves_no_trainin
     assert record_of(tmp_path / "s" / "2")["status"] == "pending"
 
 
+@pytest.mark.slow
 def test_no_more_trainings_run_at_a_time_than_wanted_and_what_is_shared_stays_shared(tmp_path, record_of):
     process = command(
         tmp_path,

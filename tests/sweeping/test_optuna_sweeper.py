@@ -147,6 +147,7 @@ def test_a_trial_that_fails_is_told_as_failed_one_that_diverged_as_pruned_and_th
     assert "trials have no result, see hydra.sweeper.max_failure_rate" in strict.stdout
 
 
+@pytest.mark.slow
 def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(keepbest, tmp_path, differences):
     settings = [*SMALL, f"{LR}=tag(log,interval(1e-2,1e-1))", f"{PATIENCE}=int(interval(3,9))", SEED]
     settings += ["trainer.max_epochs=15"]

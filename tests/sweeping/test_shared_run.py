@@ -20,6 +20,11 @@ FAST = (*SMALL, "model.optimizer.lr=0.03")
 PATIENCE = grid(patience=[1, 3], min_delta=[0, 0.02])
 LONG, SHORT = "trainer.max_epochs=30", "trainer.max_epochs=20"
 SLOW = (
+    "min_epochs",
+    "maximum",
+    "a keeper with min_delta",
+    "a check at the last batch of each epoch",
+    "checks by batches, across epochs",
     "plateau schedule",
     "double precision",
     "the same twice",

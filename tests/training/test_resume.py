@@ -202,6 +202,7 @@ class Killed(Callback):
 """
 
 
+@pytest.mark.slow
 def test_two_ranks_go_on_as_if_nothing_had_happened_when_either_was_killed(keepbest, tmp_path, differences):
     (tmp_path / "killed.py").write_text(KILLED)
     settings = [

@@ -295,6 +295,7 @@ STOPPING = (
 )
 
 
+@pytest.mark.slow
 def test_more_patience_extends_a_run_that_stopped_within_an_epoch(keepbest, tmp_path, differences):
     for name, patience in {"long": 6, "short": 2}.items():
         settings = [*STOPPING, "trainer.max_epochs=15", f"callbacks.early_stopping.patience={patience}"]
