@@ -56,14 +56,30 @@ def below(pid: int) -> list[int]:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a command and all of its processes; those that were forked meanwhile, too."""
-    doomed = [process.pid, *below(process.pid)]
-    while doomed:
-        for pid in doomed:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        doomed = [pid for parent in doomed for pid in below(parent)]
+    """Kill a command and all of its processes, once they are stopped so that none is forked meanwhile."""
+    doomed: list[int] = []
+    while more := [pid for pid in (process.pid, *below(process.pid)) if pid not in doomed]:
+        send(signal.SIGSTOP, more)
+        doomed += more
+    send(signal.SIGKILL, doomed)
     process.wait()
+    while any(map(is_alive, doomed)):  # a process that was killed holds its locks until it has ended
+        time.sleep(0.01)
+
+
+def send(number: signal.Signals, pids: list[int]) -> None:
+    """Send a signal to those that live."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process has not ended; one that nobody has waited for has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def wait_for_an_instant(process: subprocess.Popen[bytes], sweep: Path) -> None:
