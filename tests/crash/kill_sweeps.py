@@ -75,11 +75,17 @@ def send(number: signal.Signals, pids: list[int]) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether a process has not ended; one that nobody has waited for has."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    """Return whether a thread of a process still runs.
+
+    The first one may be a zombie already while others still hold its files.
+    """
+    return any(_runs(stat) for stat in Path(f"/proc/{pid}/task").glob("*/stat"))
+
+
+def _runs(stat: Path) -> bool:
+    with suppress(OSError):  # the thread ended since it was listed
+        return stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 def wait_for_an_instant(process: subprocess.Popen[bytes], sweep: Path) -> None:

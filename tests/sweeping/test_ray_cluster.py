@@ -14,8 +14,10 @@ SMALL, LARGE = {"CPU": 8.0, "memory": 1e9}, {"CPU": 2.0, "GPU": 2.0, "license": 
     "remote",
     [{}, {"num_cpus": 8}, {"num_gpus": 0.5}, {"num_gpus": 2, "resources": {"license": 1}}, {"num_cpus": 0}],
 )
-def test_what_one_machine_has_is_accepted(remote):
+def test_what_one_machine_has_is_accepted_without_a_word(remote, caplog):
     require_room(remote, [SMALL, LARGE], may_grow=False)
+    require_room(remote, [SMALL, LARGE], may_grow=True)
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize(

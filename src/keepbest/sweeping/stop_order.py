@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keepbest.sweeping.looking import looking
 from keepbest.training.interruption import STATUS_OF, Interrupted, in_main_thread
 from keepbest.training.worker_process import GRACE_SECONDS
 
@@ -87,21 +88,14 @@ class StopOrder:
 
     @contextmanager
     def _heard(self, tell: Callable[[signal.Signals], None]) -> Iterator[None]:
-        done = threading.Event()
+        def look() -> bool:
+            number = self.ending
+            if number:
+                tell(number)
+            return number is None
 
-        def look() -> None:
-            while not done.wait(_LOOKS_EVERY):
-                if number := self.ending:
-                    tell(number)
-                    break
-
-        thread = threading.Thread(target=look, name="keepbest stop order", daemon=True)
-        thread.start()
-        try:
+        with looking(look, _LOOKS_EVERY, "keepbest stop order"):
             yield
-        finally:
-            done.set()
-            thread.join()
 
     @contextmanager
     def given_by_signals(self, runs: Callable[[], bool] = lambda: True) -> Iterator[None]:

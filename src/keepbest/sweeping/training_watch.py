@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from keepbest.errors import KeepbestError
 from keepbest.records.run_record import RunRecord, RunStatus
 from keepbest.records.store import RUN_FILE, read_record
+from keepbest.sweeping.looking import looking
 
 if TYPE_CHECKING:
     from keepbest.sweeping.plan import Training
@@ -54,28 +54,20 @@ class TrainingWatch:
     @contextmanager
     def going_on(self) -> Iterator[None]:
         """Watch as long as the block lasts; what changed by its end is told as well."""
-        done = threading.Event()
-
-        def look() -> None:
-            while not done.wait(_LOOKS_EVERY):
-                self._look()
-
         self._listener.begin(self._trainings)
         self._look(tells=False)  # what earlier commands have left is no news
-        thread = threading.Thread(target=look, name="keepbest training watch", daemon=True)
-        thread.start()
         try:
-            yield
+            with looking(self._look, _LOOKS_EVERY, "keepbest training watch"):
+                yield
         finally:
-            done.set()
-            thread.join()
             self._look()
             self._listener.end()
 
-    def _look(self, *, tells: bool = True) -> None:
+    def _look(self, *, tells: bool = True) -> bool:
         for number, seen in enumerate(self._seen):
             if self._has_changed(number, seen) and tells and seen.record:
                 self._listener.hear(number, seen.record)
+        return True
 
     def _has_changed(self, number: int, seen: _Seen) -> bool:
         if seen.record and seen.record.status is RunStatus.COMPLETED:
