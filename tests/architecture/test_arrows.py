@@ -42,8 +42,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     # ... and what is read can be drawn, and shown in a notebook
     "reading": (
-        "errors", "stopping", "records", "checkpoints", "composition", "reports.heatmap", "reports.notebook",
-        "reports.replay", "reports.sweep_curves",
+        "errors", "stopping", "records", "checkpoints", "composition", "reports.curve", "reports.heatmap",
+        "reports.notebook", "reports.replay", "reports.sweep_curves",
     ),
     "reports": ("errors", "stopping", "records", "reading"),
     "cli": EVERYTHING,

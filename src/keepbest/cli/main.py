@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 
 from keepbest.errors import did_you_mean
 from keepbest.training.interruption import STATUS_OF, Interrupted, ended_by_signals
@@ -23,6 +24,7 @@ usage: keepbest COMMAND ...
   --help, --version
 """
 _COMMANDS = ("train", "resume", "replay")
+"""Each a module of this package, with a `main` that takes the arguments and returns the exit status."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,18 +57,8 @@ def _run(arguments: Sequence[str]) -> int:
 
         sys.stdout.write(f"keepbest {version('keepbest')}\n")
         return 0
-    if command == "train":
-        from keepbest.cli.train import main as train
-
-        return train(rest)
-    if command == "resume":
-        from keepbest.cli.resume import main as resume
-
-        return resume(rest)
-    if command == "replay":
-        from keepbest.cli.replay import main as replay
-
-        return replay(rest)
+    if command in _COMMANDS:
+        return int(import_module(f"keepbest.cli.{command}").main(rest))
     sys.stderr.write(
         f"keepbest: there is no command {command!r}. {did_you_mean(command, _COMMANDS)} See keepbest --help.\n"
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keepbest.reading.facts import facts_of
 from keepbest.records.run_record import RunRecord, RunStatus
 
 if TYPE_CHECKING:
@@ -16,15 +17,8 @@ def run_html(record: RunRecord, directory: Path) -> str:
     """Return what a notebook shows of a run."""
     from keepbest.reports.notebook import facts_html
 
-    objective, score, verified, stopping = record.objective, record.best_model_score, record.verified, record.stopping
-    facts = {"status": record.status.value, "objective": f"{objective.monitor}, {objective.mode}"}
-    facts["best"] = "none" if score is None else f"{score:.6g} in epoch {record.best_epoch}"
-    if verified is not None:
-        how = "bit for bit" if verified.exact else f"within {verified.abs_diff:.3g}"
-        facts["verified"] = f"yes, the restored weights give the same score {how}"
-    if stopping is not None and stopping.reason is not None:
-        where = "" if stopping.stopped_epoch is None else f" in epoch {stopping.stopped_epoch}"
-        facts["stopped"] = f"{stopping.reason.replace('_', ' ')}{where}"
+    objective = record.objective
+    facts = {"status": record.status.value, "objective": f"{objective.monitor}, {objective.mode}", **facts_of(record)}
     if record.error is not None:
         facts["error"] = f"{record.error.type}: {record.error.message}"
     return facts_html(f"Run {record.id}", {**facts, "path": str(directory)})

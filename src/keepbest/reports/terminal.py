@@ -11,6 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from keepbest.errors import printable
+from keepbest.reading.facts import facts_of
 from keepbest.reading.opening import opening_line
 from keepbest.records.run_record import RunRecord, RunStatus
 
@@ -35,43 +36,13 @@ def show_result(run_dir: Path, record: RunRecord, console: Console | None = None
 
 
 def _rows(run_dir: Path, record: RunRecord) -> list[tuple[str, str]]:
-    rows = [("stopped", _stop(record)), ("best", _best(record)), ("verified", _verified(record))]
-    if record.test:
-        rows.append(("test", "  ".join(f"{name} {value:.4f}" for name, value in record.test.items())))
-    if record.timing.seconds is not None:
-        rows.append(("time", f"{record.timing.seconds:.1f} s"))
+    rows = list(facts_of(record).items())
     if record.best_model_path:
         rows.append(("checkpoint", str(run_dir / record.best_model_path)))
         rows.append(("open it", f"model = {opening_line(run_dir)}.load_model()"))
     else:
         rows.append(("run", str(run_dir)))
     return rows
-
-
-def _stop(record: RunRecord) -> str:
-    stopping = record.stopping
-    if stopping is None:
-        return "no training took place"
-    reason = (stopping.reason or "ended").replace("_", " ")
-    if stopping.stopped_epoch is not None:
-        return f"{reason}, in epoch {stopping.stopped_epoch} after {stopping.checks} checks"
-    return f"{reason}, after {record.timing.epochs_trained} epochs and {stopping.checks} checks"
-
-
-def _best(record: RunRecord) -> str:
-    if record.best_model_score is None:
-        return "none was kept"
-    where = "" if record.best_epoch is None else f" in epoch {record.best_epoch}"
-    return f"{record.objective.monitor} {record.best_model_score:.6g}{where}"
-
-
-def _verified(record: RunRecord) -> str:
-    verified = record.verified
-    if verified is None:
-        return "nothing to verify" if record.best_model_score is None else "no, they were not evaluated again"
-    if verified.exact:
-        return "yes, the restored weights give the same score bit for bit"
-    return f"yes, the restored weights give {verified.score:.6g}, {verified.abs_diff:.2g} from the recorded score"
 
 
 def _grow(tree: Tree, node: Any) -> None:
