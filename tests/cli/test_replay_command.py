@@ -127,12 +127,12 @@ def test_help(said: Said, capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_replay_of_the_shared_training_is_what_the_members_of_the_sweep_got(
     keepbest: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    """Some members stop, others reach max_epochs; the sweep's two seeds are two histories."""
+    """Some stop, others reach max_epochs; what is kept depends on the checkpoint's own min_delta: two histories."""
     patience, min_delta = [1, 2, 3, 30], [0, 0.01, 0.05]
     done = keepbest(
         [
             "train", "-m", "trainer=cpu", "trainer.max_epochs=14", "model.hidden_sizes=[16]", "model.dropout=0.2",
-            "model.optimizer.lr=0.02", "seed=1,2", "hydra.sweep.dir=sweep",
+            "model.optimizer.lr=0.02", "callbacks.model_checkpoint.min_delta=0,0.05", "hydra.sweep.dir=sweep",
             f"callbacks.early_stopping.patience={','.join(map(str, patience))}",
             f"callbacks.early_stopping.min_delta={','.join(map(str, min_delta))}",
         ],
@@ -161,4 +161,6 @@ def test_the_replay_of_the_shared_training_is_what_the_members_of_the_sweep_got(
         reasons.add(row.reason)
     assert found == {}
     assert reasons == {"patience_exhausted", "max_epochs"}
+    scores = [one.score.min() for one in replay.outcomes]
+    assert scores[0] != scores[1], "the two keep different checks"
     assert package.replay(sweep / "0", patience=1).objective.monitor == "val_loss"

@@ -64,13 +64,13 @@ def common(draw: st.DrawFn) -> StoppingPolicy:
 
 
 def step_by_step(
-    policy: StoppingPolicy, values: Any, epochs: list[int], may_stop: list[bool]
+    policy: StoppingPolicy, values: Any, epochs: list[int], may_stop: list[bool], kept_min_delta: float = 0.0
 ) -> tuple[int, StopReason | None, int, int]:
-    """Return the last check that the policy sees, why, the best check and the one it accepted last."""
+    """Return the last check that the policy sees, why, the check that is kept and the one it accepted last."""
     state, best, best_check, accepted = policy.start(), None, NONE, NONE
     for number, (value, epoch) in enumerate(zip(values, epochs, strict=True)):
         decision = state.update(value, epoch, may_stop=may_stop[number])
-        if is_better(value, best, policy.mode):
+        if is_better(value, best, policy.mode, kept_min_delta):
             best, best_check = float(value), number if math.isfinite(value) else NONE
         if decision.improved:
             accepted = number
@@ -89,6 +89,7 @@ def step_by_step(
     baseline=st.lists(LEVEL, min_size=1, max_size=2),
     start=st.lists(st.integers(0, 5), min_size=1, max_size=2),
     data=st.data(),
+    kept=DELTA,
 )
 @example(
     # the accepted check that does not beat the baseline is waited for, but is no stop
@@ -100,6 +101,7 @@ def step_by_step(
     baseline=[0.5],
     start=[0],
     data=None,
+    kept=0.0,
 )
 @example(
     # a value that equals the baseline does not beat it
@@ -111,9 +113,10 @@ def step_by_step(
     baseline=[0.5],
     start=[0],
     data=None,
+    kept=0.0,
 )
 def test_every_policy_of_a_grid_does_what_it_does_check_by_check(
-    history, kind, common, patience, min_delta, baseline, start, data
+    history, kind, common, patience, min_delta, baseline, start, data, kept
 ):
     numbers, epochs = history
     with np.errstate(over="ignore"):
@@ -121,11 +124,12 @@ def test_every_policy_of_a_grid_does_what_it_does_check_by_check(
     may_stop = data.draw(st.lists(st.booleans(), min_size=len(epochs), max_size=len(epochs))) if data else [True] * 9
     may_stop = may_stop[: len(epochs)]
     grid = policy_grid(common, patience, min_delta, baseline, start)
-    found = replay_policies(trajectory_of(values, epochs, may_stop=np.array(may_stop)), grid)
+    trajectory = trajectory_of(values, epochs, may_stop=np.array(may_stop), kept_min_delta=kept)
+    found = replay_policies(trajectory, grid)
     codes = [*StopReason, None]
     with np.errstate(invalid="ignore"):
         for number in range(grid.size):
-            last, reason, best, accepted = step_by_step(grid.policy(number), values, epochs, may_stop)
+            last, reason, best, accepted = step_by_step(grid.policy(number), values, epochs, may_stop, kept)
             assert (
                 found.last_check.flat[number],
                 codes[found.reason.flat[number]],

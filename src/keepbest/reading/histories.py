@@ -144,6 +144,7 @@ def _of_run(run: Run, wanted: Wanted) -> _Pair:
         may_stop=_may_stop(run, checks, wanted),
         trained_epochs=run.record["timing"]["epochs_trained"],
         limit=_limit(run, checks),
+        kept_min_delta=_kept_min_delta(run) if objective == own else 0.0,
         name=run.record["id"],
     )
     return objective, trajectory
@@ -166,6 +167,14 @@ def _limit(run: Run, checks: Sequence[RecordedCheck]) -> StopReason | None:
         return StopReason.MAX_EPOCHS
     steps = max(checks[-1].step, (run.record["last"] or {}).get("step") or 0)
     return StopReason.MAX_STEPS if max_steps is not None and steps >= max_steps else None
+
+
+def _kept_min_delta(run: Run) -> float:
+    """Return the `min_delta` of the run's own checkpoint callback."""
+    callbacks = run.config.get("callbacks")
+    checkpoint = callbacks.get("model_checkpoint") if isinstance(callbacks, Mapping) else None
+    value = checkpoint.get("min_delta") if isinstance(checkpoint, Mapping) else None
+    return float(value) if isinstance(value, (int, float)) and value > 0 else 0.0
 
 
 def _count(run: Run, name: str) -> int | None:

@@ -31,8 +31,9 @@ class Outcomes:
         reason: why it was the last: a place in `list(StopReason)`; `NONE` where it is censored.
         policy_best_check: the number of the check that the policy accepted last, `NONE` without one. What a censored
             policy had accepted when the history ended is there, too.
-        best_so_far: at each check, the number of the best one up to it; `NONE` before the first, and where the optimum
-            is an infinity, for which no weights are kept. Its shape is that of the trajectory.
+        best_so_far: at each check, the number of the best one up to it (by the trajectory's `kept_min_delta`); `NONE`
+            before the first, and where it is an infinity, for which no weights are kept. Its shape is that of the
+            trajectory.
     """
 
     trajectory: Trajectory
@@ -54,7 +55,7 @@ class Outcomes:
 
     @property
     def best_check(self) -> NDArray[np.int32]:
-        """The number of the best check up to the stop, the strict optimum; `NONE` without one."""
+        """The number of the check whose weights are kept, the best up to the stop; `NONE` without one."""
         return np.append(self.best_so_far, np.int32(NONE))[self.last_check]
 
     @property

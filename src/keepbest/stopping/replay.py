@@ -189,12 +189,18 @@ def _records(values: NDArray[Any]) -> NDArray[np.intp]:
 
 
 def _best_so_far(trajectory: Trajectory, mode: str) -> Indices:
-    """Return at each check the number of the best one up to it, `NONE` before the first and where it is infinite.
+    """Return at each check the number of the one kept by then, `NONE` before the first and where it is infinite.
+
+    It is the strict optimum, unless `kept_min_delta` asks for more than that.
 
     An infinity that is the optimum leaves a run without a best: it is no score to keep weights for.
     """
     best = np.full(trajectory.values.size, NONE, np.int32)
-    records = _records(trajectory.signed(mode))
+    values = trajectory.signed(mode)
+    records = _records(values)
+    if trajectory.kept_min_delta:
+        kept, _ = _improvements(values, _in_precision([trajectory.kept_min_delta], trajectory.precision), None)
+        records = np.flatnonzero(kept[:, 0])
     best[records] = records
     best = np.maximum.accumulate(best)
     is_score = np.append(np.isfinite(trajectory.values), False)[best]

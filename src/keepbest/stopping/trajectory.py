@@ -27,6 +27,7 @@ class Trajectory:
         trained_epochs: how many epochs were trained; None: up to the last check's.
         limit: the trainer's limit that ended the training, which ends it for every policy; None where something else
             ended it, or nothing says what.
+        kept_min_delta: by how much a value had to beat the last one kept, for its weights to be kept instead.
         name: what to call it.
     """
 
@@ -36,6 +37,7 @@ class Trajectory:
     may_stop: NDArray[np.bool_] | None = None
     trained_epochs: int | None = None
     limit: StopReason | None = None
+    kept_min_delta: float = 0.0
     name: str = "history"
 
     def __post_init__(self) -> None:
