@@ -112,7 +112,7 @@ def test_a_finished_job_is_not_executed_again(run_job):
 def test_the_same_command_finishes_a_killed_run_and_resume_says_that_there_is_nothing_to_do(
     keepbest, tmp_path, differences
 ):
-    settings = ["trainer=cpu", "trainer.max_epochs=60", "model.dropout=0.2", "callbacks/early_stopping=off"]
+    settings = ["trainer=cpu", "trainer.max_epochs=25", "model.dropout=0.2", "callbacks/early_stopping=off"]
     whole = keepbest(["train", *settings, "hydra.run.dir=whole"], tmp_path)
     assert whole.returncode == 0, whole.stderr
     command = [sys.executable, "-m", "keepbest", "train", *settings, "hydra.run.dir=killed"]

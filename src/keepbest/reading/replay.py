@@ -180,16 +180,17 @@ class Replay:
         rows["alike"] = [int(((epochs == epochs[i]) & (regret == regret[i])).sum()) for i in self.front]
         return rows
 
-    def plot(self, path: str | Path | None = None, *, max_regret: float = 0.0) -> Figure:
+    def plot(self, path: str | Path | None = None, *, max_regret: float = 0.0, ax: Any = None) -> Figure:
         """Draw mean regret against mean epochs, with the Pareto front and the recommendation.
 
         Args:
             path: a file to write; None for none.
             max_regret: see `recommend`.
+            ax: the matplotlib axes to draw in; None makes a new figure.
         """
         from keepbest.reports.replay import draw_front
 
-        return draw_front(self, None if path is None else Path(path), self.recommend(max_regret))
+        return draw_front(self, self.recommend(max_regret), None if path is None else Path(path), ax)
 
     @functools.cached_property
     def front(self) -> NDArray[np.intp]:

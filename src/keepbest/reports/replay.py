@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keepbest.errors import printable
+from keepbest.reports.picture import LITERAL, axes_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,18 +20,18 @@ _OTHERS, _FRONT, _RECOMMENDED = "#999999", "#0072B2", "#D55E00"
 _MOST_LABELS = 8
 
 
-def draw_front(replay: Replay, path: Path | None, recommended: Recommendation | None) -> Figure:
-    """Draw the policies; those that are censored in a history, or keep nothing, have no place in it.
+def draw_front(replay: Replay, recommended: Recommendation | None, path: Path | None = None, ax: Any = None) -> Figure:
+    """Draw the policies into the axes, or into a new figure; return the figure.
+
+    Those that are censored in a history, or keep nothing, have no place in it.
 
     Args:
         replay: the policies and what they came to.
-        path: a file to write; None for none.
         recommended: marked with a star.
+        path: a file to write; None for none.
+        ax: the matplotlib axes to draw in; None makes a new figure.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.5, 4.6), dpi=130, layout="constrained")
-    axes = figure.add_subplot()
+    axes = axes_of(ax, (7.5, 4.6))
     epochs, regret = replay.mean_epochs.ravel(), replay.mean_regret.ravel()
     shown = np.isfinite(epochs) & np.isfinite(regret)
     points = np.unique(np.stack([epochs[shown], regret[shown]]), axis=1)
@@ -42,6 +43,7 @@ def draw_front(replay: Replay, path: Path | None, recommended: Recommendation | 
         axes.plot(*place, "*", color=_RECOMMENDED, markersize=14, zorder=4, lw=0, label=f"recommended: {text}")
     left_out = int((~shown).sum())
     _finish(axes, replay, left_out)
+    figure: Figure = axes.figure
     if path is not None:
         figure.savefig(path)
     return figure
@@ -70,10 +72,10 @@ def _draw_line(axes: Any, replay: Replay) -> None:
 def _finish(axes: Any, replay: Replay, left_out: int) -> None:
     histories = len(replay.outcomes)
     several = f"mean of {histories} histories" if histories > 1 else printable(replay.outcomes[0].trajectory.name)
-    axes.set_xlabel(f"epochs trained, of {replay.total_epochs:g}")
-    axes.set_ylabel(f"regret: {printable(replay.objective.monitor)} lost to stopping early", parse_math=False)
+    axes.set_xlabel(f"epochs trained, of {replay.total_epochs:.4g}")
+    axes.set_ylabel(f"regret: {printable(replay.objective.monitor)} lost to stopping early", **LITERAL)
     hidden = f"\n{left_out} of {replay.grid.size} policies not shown: the history ended first, or nothing was kept"
-    axes.set_title(f"{several}{hidden if left_out else ''}", fontsize=9, loc="left", parse_math=False)
+    axes.set_title(f"{several}{hidden if left_out else ''}", fontsize=9, loc="left", **LITERAL)
     axes.grid(alpha=0.25)
     axes.margins(x=0.05, y=0.08)
     axes.spines[["top", "right"]].set_visible(False)
