@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from keepbest.checkpoints.best_weights import BestWeights
     from keepbest.checkpoints.training_state import load_checkpoint, save_checkpoint
     from keepbest.cli.train import train
+    from keepbest.reading.catalogue import list_runs
+    from keepbest.reading.comparison import compare
     from keepbest.reading.replay import replay
     from keepbest.reading.run import Run, latest_run, open_run
     from keepbest.reading.sweep import Sweep, open_sweep
@@ -24,7 +26,9 @@ __all__ = [
     "Run",
     "StoppingPolicy",
     "Sweep",
+    "compare",
     "latest_run",
+    "list_runs",
     "load_checkpoint",
     "open_run",
     "open_sweep",
@@ -40,7 +44,9 @@ _HOMES = {
     "Run": "keepbest.reading.run",
     "StoppingPolicy": "keepbest.stopping.policy",
     "Sweep": "keepbest.reading.sweep",
+    "compare": "keepbest.reading.comparison",
     "latest_run": "keepbest.reading.run",
+    "list_runs": "keepbest.reading.catalogue",
     "load_checkpoint": "keepbest.checkpoints.training_state",
     "open_run": "keepbest.reading.run",
     "open_sweep": "keepbest.reading.sweep",

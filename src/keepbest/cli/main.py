@@ -19,11 +19,14 @@ usage: keepbest COMMAND ...
 
   train [OVERRIDES...] [-m]    a single experiment, or several with -m; `keepbest train --help` lists what to choose
   resume PATH [OVERRIDES...]   a run or a sweep, where it left off; overrides may change what decides a run's end
+  ls [PATH] [OPTIONS]          a table of runs and sweeps, newest first; filtered, sorted by score
+  show PATH                    one run or sweep: summary, curve, what its config changes
+  compare PATH PATH ...        runs side by side: where configs differ, and what came out
   replay PATH [OPTIONS]        what other stopping policies would have done on a run, a sweep or a CSV file
 
   --help, --version
 """
-_COMMANDS = ("train", "resume", "replay")
+_COMMANDS = ("train", "resume", "ls", "show", "compare", "replay")
 """Each a module of this package, with a `main` that takes the arguments and returns the exit status."""
 
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from keepbest.composition.allowance import module_to_name, modules_wanted_by, opening, paths_beyond
 from keepbest.composition.resolved import read_config
+
+
+def opening_expression(directory: Path, opener: str = "open_run") -> str:
+    """Return the expression that opens a run or a sweep, which may be anybody's: nothing of it is trusted.
+
+    Args:
+        directory: of the run or the sweep, as it is to be shown.
+        opener: the public name that opens it.
+    """
+    return f"keepbest.{opener}({json.dumps(str(directory), ensure_ascii=False)})"
 
 
 def opening_line(run_dir: Path) -> str:

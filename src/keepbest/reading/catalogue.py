@@ -1,0 +1,237 @@
+"""The runs and sweeps under a directory, as rows; they may have come from anybody.
+
+Each record is read by the rules of `keepbest.open_run`: sizes, checksums and paths first, nothing is executed, nothing
+is written. What cannot be read is a row that says why.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keepbest.errors import ConfigError, IntegrityError, RecordError, printable
+from keepbest.reading.job_records import UNREADABLE
+from keepbest.reading.listed_run import COLUMNS, ListedRun, start_of, status_of_all
+from keepbest.reading.overrides import overrides_of, varying
+from keepbest.reading.ranking import the_best
+from keepbest.reading.row_order import by_column, newest_first
+from keepbest.reading.row_values import RowValues
+from keepbest.reading.run_files import LARGEST_RECORD, require_file
+from keepbest.reading.sweep_contents import SweepContents, contents_of
+from keepbest.records.locations import OUTPUTS
+from keepbest.records.ownership import as_it_stands
+from keepbest.records.store import RUN_FILE, SWEEP_FILE, read_record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DEEPEST = 12  # directories inside each other
+_MOST = 1_000_000  # directories looked at
+
+
+def list_runs(
+    outputs: str | Path = OUTPUTS, *, where: str | None = None, sort: str | None = None, jobs: bool = False
+) -> pd.DataFrame:
+    """Return the runs and sweeps under a directory as a table, the newest first.
+
+    A row of a sweep has the results of its best job. What did not happen is NA. `status` is that of the record; of a
+    sweep how many jobs have which; `unreadable` where a record is refused, `problem` says why.
+
+    Args:
+        outputs: the directory, at any height above them. In that of a sweep, its jobs are listed.
+        where: a condition that rows must meet, such as `"patience>=5 and status=='completed'"`. A name is a column, the
+            dotted key of a setting (`model.optimizer.lr`), or its end; see `keepbest.reading.row_filter`.
+        sort: a column or a setting, the smallest first; "score" puts the best first, one objective after the other.
+        jobs: whether the jobs of sweeps are listed instead of the sweeps.
+
+    Raises:
+        ConfigError: for what is no directory, a condition that cannot be read, and names that no row has.
+    """
+    import pandas as pd
+
+    from keepbest.reading.sweep_table import typed
+
+    rows = list(listed(outputs, where=where, sort=sort, jobs=jobs))
+    columns: dict[str, Any] = {name: typed([row.value(name) for row in rows]) for name in COLUMNS if name != "started"}
+    columns["started"] = pd.array([row.started for row in rows], dtype=pd.DatetimeTZDtype("us", "UTC"))
+    return pd.DataFrame(columns, columns=list(COLUMNS))
+
+
+def listed(
+    outputs: str | Path, *, where: str | None = None, sort: str | None = None, reverse: bool = False, jobs: bool = False
+) -> list[ListedRun]:
+    """Return the rows of the table; see `list_runs`.
+
+    Args:
+        outputs: see `list_runs`.
+        where: see `list_runs`.
+        sort: see `list_runs`.
+        reverse: whether the last come first; what lacks a value to be sorted by stays last.
+        jobs: see `list_runs`.
+    """
+    from keepbest.reading.row_filter import RowFilter
+
+    condition = None if where is None else RowFilter(where)
+    rows = list(_rows_under(_directory(outputs), jobs=jobs))
+    values = RowValues(rows)
+    order = None if sort is None else values.named([sort])[sort]
+    if condition is not None:
+        lookups = values.named(condition.names)
+        rows = [row for row in rows if condition.matches({name: lookups[name](row) for name in lookups}.get)]
+    if sort is None or order is None:
+        return newest_first(rows, reverse=reverse)
+    return by_column(newest_first(rows), sort, order, reverse=reverse)
+
+
+def _directory(outputs: str | Path) -> Path:
+    try:
+        place = Path(outputs).expanduser()
+        if place.is_dir():
+            return place
+    except (OSError, RuntimeError, ValueError):  # of a user that is not there; no path at all
+        pass
+    raise ConfigError(
+        "runs are listed of a directory", received=str(outputs), remedy="Name one that is there: keepbest ls PATH"
+    )
+
+
+def _rows_under(place: Path, *, jobs: bool) -> Iterator[ListedRun]:
+    """Return a row for each run and each sweep; for each job where they are asked for, or the place is a sweep."""
+    root = place.resolve()
+    for directory, file in _found(root):
+        name = directory.relative_to(root).as_posix()
+        shown = str(place / name)
+        if file == RUN_FILE:
+            yield _run(directory, name, shown)
+            continue
+        try:
+            contents = contents_of(directory)
+        except (RecordError, IntegrityError) as error:
+            yield _unreadable(directory / file, name, shown, error)
+            continue
+        yield from _jobs(contents, root, place) if jobs or directory == root else [_sweep(contents, name, shown)]
+
+
+def _found(root: Path) -> Iterator[tuple[Path, str]]:
+    """Return the directories that hold a record, and its name. Links are not followed, hidden ones not looked into."""
+    waiting = [(str(root), 0)]
+    looked = 0
+    while waiting and looked < _MOST:
+        place, depth = waiting.pop()
+        looked += 1
+        try:
+            with os.scandir(place) as entries:
+                inside = list(entries)
+        except OSError:  # not ours to read, or gone meanwhile
+            continue
+        names = {entry.name for entry in inside}
+        file = next((name for name in (SWEEP_FILE, RUN_FILE) if name in names), None)
+        if file:
+            yield Path(place), file
+        elif depth < _DEEPEST:
+            waiting += [(entry.path, depth + 1) for entry in inside if _is_plain_directory(entry)]
+
+
+def _is_plain_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _run(directory: Path, name: str, shown: str) -> ListedRun:
+    try:
+        require_file(directory, RUN_FILE, LARGEST_RECORD)
+        record = as_it_stands(directory, read_record(directory))
+    except (RecordError, IntegrityError) as error:
+        return _unreadable(directory / RUN_FILE, name, shown, error)
+    return ListedRun(
+        name=name,
+        path=shown,
+        kind="run",
+        status=record.status.value,
+        record=record,
+        directory=directory,
+        overrides=_given(record.environment.argv[1:]),
+        started=start_of(record),
+        time=_time(start_of(record), directory / RUN_FILE),
+    )
+
+
+def _jobs(contents: SweepContents, root: Path, place: Path) -> Iterator[ListedRun]:
+    keys = tuple(varying(contents.jobs.values()))
+    time = _time(_start(contents), contents.directory / SWEEP_FILE)
+    for number, job in contents.jobs.items():
+        directory, record = contents.directories[number], contents.records.get(number)
+        try:
+            name = (contents.directory / job.directory).relative_to(root).as_posix()
+        except ValueError:
+            name = job.directory
+        refused = contents.refused.get(number)
+        yield ListedRun(
+            name=name,
+            path=str(place / name),
+            kind="job",
+            status=contents.statuses[number],
+            record=record,
+            directory=directory,
+            overrides=overrides_of(job),
+            varying=keys,
+            started=start_of(record),
+            time=time,
+            problem=None if refused is None else str(refused),
+        )
+
+
+def _sweep(contents: SweepContents, name: str, shown: str) -> ListedRun:
+    try:
+        best = the_best(dict(contents.records))
+    except RecordError:  # several objectives
+        best = None
+    return ListedRun(
+        name=name,
+        path=shown,
+        kind="sweep",
+        status=status_of_all(contents.statuses.values()),
+        record=None if best is None else contents.records[best],
+        directory=None if best is None else contents.directories[best],
+        overrides={} if best is None else overrides_of(contents.jobs[best]),
+        varying=tuple(varying(contents.jobs.values())),
+        started=_start(contents),
+        time=_time(_start(contents), contents.directory / SWEEP_FILE),
+    )
+
+
+def _unreadable(file: Path, name: str, shown: str, error: Exception) -> ListedRun:
+    return ListedRun(
+        name=name,
+        path=shown,
+        kind="sweep" if file.name == SWEEP_FILE else "run",
+        status=UNREADABLE,
+        time=_time(None, file),
+        problem=str(error),
+    )
+
+
+def _given(arguments: list[str]) -> dict[str, str]:
+    """Return the overrides of a command line, without Hydra's own settings."""
+    pairs = (argument.partition("=") for argument in arguments if "=" in argument and not argument.startswith("-"))
+    given = {printable(key.lstrip("+~")): printable(value) for key, _, value in pairs}
+    return {key: value for key, value in given.items() if not key.startswith(("hydra.", "hydra/"))}
+
+
+def _start(contents: SweepContents) -> datetime | None:
+    starts = [start for record in contents.records.values() if (start := start_of(record))]
+    return min(starts, default=None)
+
+
+def _time(start: datetime | None, path: Path) -> float:
+    if start is not None:
+        return start.timestamp()
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0.0

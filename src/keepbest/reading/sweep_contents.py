@@ -1,0 +1,85 @@
+"""A sweep's jobs and their records, without a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from keepbest.errors import IntegrityError, RecordError
+from keepbest.reading.job_records import JobRecords, statuses
+from keepbest.reading.run_files import LARGEST_RECORD, LARGEST_SWEEP, require_file, require_inside
+from keepbest.records.run_record import RunRecord
+from keepbest.records.store import RUN_FILE, SWEEP_FILE, read_record, read_sweep
+from keepbest.records.sweep_record import SweepJob, SweepRecord
+
+
+@dataclass(frozen=True)
+class SweepContents:
+    """What lies in the directory of a sweep.
+
+    Args:
+        directory: the sweep's, absolute and without links.
+        record: `sweep.json`.
+        jobs: by number.
+        directories: of the jobs, absolute.
+        records: of the jobs that have one that can be read.
+        refused: why the others' records cannot be read.
+        statuses: where each job stands, in a word.
+    """
+
+    directory: Path
+    record: SweepRecord
+    jobs: Mapping[int, SweepJob]
+    directories: Mapping[int, Path]
+    records: Mapping[int, RunRecord]
+    refused: Mapping[int, Exception]
+    statuses: Mapping[int, str]
+
+    def trained_epochs(self) -> int:
+        """Return how many epochs were trained, those of a shared training once, as far as records say."""
+        groups: dict[str, list[int]] = {}
+        for number, job in self.jobs.items():
+            groups.setdefault(job.trajectory or job.directory, []).append(number)
+        return sum(self._epochs_of(name, numbers) for name, numbers in groups.items())
+
+    def _epochs_of(self, name: str, numbers: list[int]) -> int:
+        found = [self.records[number].timing.epochs_trained or 0 for number in numbers if number in self.records]
+        if self.jobs[numbers[0]].trajectory:
+            try:
+                place = require_inside(self.directory, name, "sweep")
+                require_file(place, RUN_FILE, LARGEST_RECORD)
+                return read_record(place).timing.epochs_trained or 0
+            except (RecordError, IntegrityError):  # a copy without the shared trainings
+                pass
+        return max(found, default=0)
+
+
+def contents_of(directory: Path, *, trust: bool = False) -> SweepContents:
+    """Read what lies in the directory of a sweep, by the rules of `keepbest.open_sweep`.
+
+    Args:
+        directory: absolute and without links.
+        trust: see `keepbest.open_run`.
+
+    Raises:
+        RecordError: when there is no sweep, or its record cannot be read or leads out of the directory.
+        IntegrityError: when its record is not as it was written.
+    """
+    if not trust:
+        require_file(directory, SWEEP_FILE, LARGEST_SWEEP)
+    record = read_sweep(directory, verify=not trust)
+    inside: Callable[[str], Path] = lambda name: (  # noqa: E731
+        (directory / name).resolve() if trust else require_inside(directory, name, "sweep")
+    )
+    directories = {job.number: inside(job.directory) for job in record.jobs}
+    records, refused = JobRecords(directories, trust=trust).read()
+    return SweepContents(
+        directory=directory,
+        record=record,
+        jobs={job.number: job for job in record.jobs},
+        directories=directories,
+        records=records,
+        refused=refused,
+        statuses=statuses(record.jobs, records, refused),
+    )

@@ -1,0 +1,120 @@
+"""What the terminal shows of runs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from string import ascii_uppercase
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from keepbest.reading.comparison import Comparison
+from keepbest.reading.differences import ABSENT
+from keepbest.reading.overrides import short_names
+from keepbest.reports.fitted_table import Column, one_line, shortened, show_table, terminal_width
+from keepbest.reports.run_view import yaml_like
+
+_MOST_BESIDE = 4
+_LONGEST = 40  # characters of a value
+_LONGEST_PROBLEM = 200
+_HASH = 12  # characters of a hash that tell weights apart
+_HEADS = {"stopped_epoch": "stop_epoch", "epochs_trained": "epochs", "best_sha256": "weights"}
+_Rows = dict[str, list[str]]
+
+
+def show_comparison(comparison: Comparison, console: Console | None = None) -> None:
+    """Print runs side by side: a column for each where there is room, else a row for each.
+
+    Args:
+        comparison: of the runs.
+        console: where to; None: standard output.
+    """
+    output = console or Console(highlight=False)
+    labels = _labels(len(comparison.runs))
+    results, settings = _results(comparison), _settings(comparison)
+    for label, run in zip(labels, comparison.runs, strict=True):
+        output.print(Text.assemble((f"{label}  ", "bold"), one_line(run.name)), soft_wrap=True)
+    output.print()
+    beside = {**results, "": [""] * len(labels), **settings} if settings else results
+    columns = [Column("", list(beside))]
+    columns += [
+        Column(label, [values[place] for values in beside.values()], longest=_LONGEST)
+        for place, label in enumerate(labels)
+    ]
+    if len(labels) <= _MOST_BESIDE and _width(columns) <= terminal_width(output):
+        show_table(columns, output)
+    else:
+        _show_rows(labels, results, settings, output)
+    output.print()
+    for line in _remarks(comparison, labels, bool(settings)):
+        output.print(Text(line), soft_wrap=True)
+
+
+def _show_rows(labels: Sequence[str], results: _Rows, settings: _Rows, output: Console) -> None:
+    names = short_names(list(settings), taken=results)
+    ranks = {"status": 1, "score": 1, "monitor": 3}
+    columns = [Column("", labels)]
+    columns += [Column(name, values, ranks.get(name, 4)) for name, values in results.items()]
+    columns += [
+        Column(name, values, rank=2, longest=_LONGEST) for name, values in zip(names, settings.values(), strict=True)
+    ]
+    left_out = show_table(columns, output)
+    if left_out:
+        output.print(Text(f"no room for {', '.join(map(one_line, left_out))}", style="dim"), soft_wrap=True)
+
+
+def _results(comparison: Comparison) -> _Rows:
+    results = {_HEADS.get(name, name): values for name, values in comparison.results.items()}
+    if len(comparison.objectives) == 1:
+        del results["monitor"], results["mode"]
+    best = results.pop("best")
+    results["weights"] = [None if sha is None else sha[:_HASH] for sha in results["weights"]]
+    shown = {name: [_shown(value) for value in values] for name, values in results.items()}
+    shown["reason"] = [text.replace("_", " ") for text in shown["reason"]]
+    shown["score"] = [f"{text} *" if is_best else text for text, is_best in zip(shown["score"], best, strict=True)]
+    tests = {name: [_shown(value) for value in values] for name, values in comparison.tests.items()}
+    found = {**shown, **{name if name not in shown else f"test {name}": values for name, values in tests.items()}}
+    return {one_line(name): values for name, values in found.items() if any(values)}
+
+
+def _settings(comparison: Comparison) -> _Rows:
+    return {
+        one_line(key): ["-" if value is ABSENT else yaml_like(value) for value in values]
+        for key, values in comparison.settings.items()
+    }
+
+
+def _remarks(comparison: Comparison, labels: Sequence[str], has_settings: bool) -> list[str]:
+    lines = []
+    if any(comparison.best):
+        lines.append("*  the best score")
+    if len(comparison.objectives) > 1:
+        lines[:] = ["*  the best score of an objective"] if lines else []
+        shown = ", ".join(f"{objective.monitor} ({objective.mode})" for objective in comparison.objectives)
+        lines.append(one_line(f"scores of different objectives are not compared: {shown}"))
+    for places in comparison.alike:
+        lines.append(f"{', '.join(labels[place] for place in places)} have the same weights, bit for bit")
+    for label, run in zip(labels, comparison.runs, strict=True):
+        if run.problem:
+            lines.append(f"{label}: config not compared: {shortened(one_line(run.problem), _LONGEST_PROBLEM)}")
+    if not has_settings:
+        lines.append("the configs do not differ")
+    return lines
+
+
+def _width(columns: Sequence[Column]) -> int:
+    widths = [max(map(cell_len, (column.head, *column.cells))) for column in columns]
+    return sum(min(width, column.longest or width) + 2 for width, column in zip(widths, columns, strict=True)) - 2
+
+
+def _labels(count: int) -> list[str]:
+    """Return a letter for each run, and numbers where letters do not suffice."""
+    return (
+        list(ascii_uppercase[:count]) if count <= len(ascii_uppercase) else [str(place + 1) for place in range(count)]
+    )
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else one_line(str(value))

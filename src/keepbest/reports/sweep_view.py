@@ -1,0 +1,63 @@
+"""What `keepbest show` says of a sweep."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from keepbest.errors import printable
+from keepbest.reading.opening import opening_expression
+from keepbest.reading.overrides import overrides_of
+from keepbest.reading.sweep_contents import SweepContents
+from keepbest.records.sweep_record import SweepJob
+from keepbest.reports.run_view import print_facts
+from keepbest.reports.sweep import show_sweep
+
+_MOST_REFUSED = 5
+_LONGEST_REFUSAL = 300  # characters
+
+
+def show_sweep_view(
+    contents: SweepContents, shown: Path, console: Console | None = None, *, traceback: bool = False
+) -> None:
+    """Print a sweep: its jobs by status, what they have in common, their table, and how to open it.
+
+    Args:
+        contents: of the sweep.
+        shown: its directory, as a person would write it.
+        console: where to; None: standard output.
+        traceback: whether the traceback of the first error is printed whole.
+    """
+    output = console or Console(highlight=False)
+    found = Counter(contents.statuses.values())
+    facts = {"sweep": contents.record.id, "jobs": ", ".join(f"{count} {status}" for status, count in found.items())}
+    if common := _in_common(list(contents.jobs.values())):
+        facts["all with"] = common
+    print_facts(output, {name: text or "none" for name, text in facts.items()})
+    if contents.records:
+        show_sweep(shown, contents.jobs, contents.records, contents.trained_epochs(), output)
+    for number, error in list(contents.refused.items())[:_MOST_REFUSED]:
+        text = printable(f"job {number} unreadable: {error}").partition("\n")[0]
+        output.print(Text(text[:_LONGEST_REFUSAL], style="red"), soft_wrap=True)
+    if len(contents.refused) > _MOST_REFUSED:
+        output.print(f"... and {len(contents.refused) - _MOST_REFUSED} more that cannot be read", style="red")
+    if traceback:
+        _show_traceback(contents, output)
+    print_facts(output, {"open it": f"sweep = {opening_expression(shown, 'open_sweep')}"})
+
+
+def _show_traceback(contents: SweepContents, output: Console) -> None:
+    for number, record in contents.records.items():
+        if record.error and record.error.traceback:
+            output.print(Text(printable(f"job {number}:\n{record.error.traceback.rstrip()}")), soft_wrap=True)
+            return
+
+
+def _in_common(jobs: list[SweepJob]) -> str:
+    given = [overrides_of(job) for job in jobs]
+    if len(given) < 2:
+        return ""
+    return " ".join(f"{k}={v}" for k, v in given[0].items() if all(one.get(k) == v for one in given[1:]))

@@ -1,0 +1,177 @@
+"""`keepbest show`: a run or a sweep in the terminal, whoever made it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from keepbest.cli.main import main as command_line
+from keepbest.records.run_record import Environment, Failure, Objective, RunRecord, RunStatus, Stopping, Timing
+from keepbest.records.store import sealed, write_record, write_sweep
+from keepbest.records.sweep_record import SweepJob, SweepRecord
+
+HOSTILE = "[red]x\x1b[31m\x1b]0;evil\x07\u202e"
+ENVIRONMENT = Environment(None, None, {"torch": "2"}, ["keepbest train", "seed=1"], "host", "/")
+
+
+@pytest.fixture
+def said(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def show(status: int, *arguments: object) -> str:
+        assert command_line(["show", *map(str, arguments)]) == status
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        assert not set(said.out + said.err) & set("\x1b\x07\u202e")
+        return said.out if status == 0 else said.err
+
+    return show
+
+
+def write_run(directory: Path, **facts) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    record = RunRecord("id", RunStatus.COMPLETED, Objective("val_loss", "min"), 1, ENVIRONMENT, timing=Timing(None))
+    write_record(directory, dataclasses.replace(record, **facts))
+    return directory
+
+
+@pytest.fixture(scope="module")
+def trained(default_run, tmp_path_factory) -> Path:
+    """A copy of what `keepbest train` left, in a place where there is nothing else."""
+    return shutil.copytree(default_run[1], tmp_path_factory.mktemp("moved") / "run")
+
+
+def edit(run_dir: Path, **changes) -> None:
+    data = json.loads((run_dir / "run.json").read_text())
+    data.pop("checksum")
+    (run_dir / "run.json").write_text(sealed(data | changes))
+
+
+def test_a_trained_run(trained, said, monkeypatch):
+    monkeypatch.chdir(trained.parent)
+    lines = said(0, "run").splitlines()
+    record = json.loads((trained / "run.json").read_text())
+    text = "\n".join(lines)
+    assert f"best        val_loss {record['best_model_score']:.6g} in epoch {record['best_epoch']}" in lines
+    assert "verified    yes, the restored weights give the same score bit for bit" in lines
+    assert "config      the defaults of this machine" in lines
+    assert "command     keepbest train" in lines
+    assert lines[-1] == 'open it     run = keepbest.open_run("run")'
+    assert "checkpoint  run/checkpoints/best.ckpt" in lines
+    assert f"best in epoch {record['best_epoch']}" in text
+    assert f"stop in epoch {record['stopping']['stopped_epoch']}" in text
+    assert sum("│" in line for line in lines) == 8
+
+
+def test_what_a_config_changes_is_what_one_would_type(run_job, said):
+    job_dir, _ = run_job("model=cnn", "model/optimizer=sgd", "trainer.max_epochs=1", "seed=3")
+    assert "config      in place of the defaults of this machine" in said(0, job_dir)
+    assert "  model._target_=keepbest.models.CNNClassifier (default keepbest.models.MLPClassifier)" in said(0, job_dir)
+    (job_dir / ".hydra").mkdir()
+    block = "      trainer: cpu\n      model: cnn\n      model/optimizer: sgd\n      hydra/output: default\n"
+    hydra = job_dir / ".hydra" / "hydra.yaml"
+    hydra.write_text(f"hydra:\n  runtime:\n    choices:\n{block}  verbose: false\n")
+    lines = said(0, job_dir).splitlines()
+    start = lines.index("config      in place of the defaults of this machine")
+    changed = ["  trainer=cpu", "  model=cnn", "  model/optimizer=sgd", "  trainer.max_epochs=1 (default 100)"]
+    assert lines[start + 1 : start + 6] == [*changed, "  seed=3 (default 42)"]
+    for hostile in ("../../etc/passwd", "${oc.env:HOME}", "nowhere", "cnn,mlp", "'cnn'"):
+        hydra.write_text(f"hydra:\n  runtime:\n    choices:\n      model: {hostile}\n")
+        assert "  model._target_=keepbest.models.CNNClassifier" in said(0, job_dir)
+    hydra.unlink()
+    os.mkfifo(hydra)
+    assert "  model._target_=keepbest.models.CNNClassifier" in said(0, job_dir)
+
+
+def test_a_failed_run_says_why(tmp_path, said):
+    error = Failure("ValueError", f"no\nroom {HOSTILE}", "Tracebck (most recent call last):\n  line\nValueError: no")
+    run = write_run(tmp_path / "run", status=RunStatus.FAILED, error=error)
+    text = said(0, run)
+    assert "error       ValueError: no\n            room [red]x\\x1b[31m" in text
+    assert "--traceback prints where" in text
+    assert "most recent call last" not in text
+    assert "most recent call last" in said(0, run, "--traceback")
+    assert "stopped     no training took place" in text
+
+
+def test_texts_of_other_people_are_shown_and_never_obeyed(tmp_path, said):
+    environment = Environment(HOSTILE, True, {HOSTILE: HOSTILE}, [HOSTILE, HOSTILE], HOSTILE, HOSTILE)
+    run = write_run(
+        tmp_path / "run\x1b[31m",
+        id=HOSTILE,
+        objective=Objective(HOSTILE, "min"),
+        environment=environment,
+        best_model_score=1.0,
+        best_model_path=HOSTILE,
+        test={HOSTILE: 1.0},
+        stopping=Stopping({}, 1, 1, HOSTILE, HOSTILE),
+    )
+    (run / "metrics.csv").write_text(f'epoch,step,"{HOSTILE}"\n0,1,2.0\n1,2,1.0\n')
+    (run / "config.yaml").write_text(f'"{HOSTILE.encode("unicode_escape").decode()}": "{"x" * 999}"\n')
+    assert "[red]x\\x1b[31m" in said(0, run)
+
+
+def test_what_is_missing_or_damaged_is_said(trained, tmp_path, said):
+    run = shutil.copytree(trained, tmp_path / "run")
+    (run / "metrics.csv").write_text("epoch,step\n")
+    (run / "config.yaml").write_text("a: 1\n")
+    text = said(0, run)
+    assert "curve       none: " in text
+    assert "config      not compared with the defaults: " in text
+    (run / "run.json").write_text("{}")
+    assert "a record must end with its checksum" in said(1, run)
+    assert "keepbest ls lists what there is" in said(1, tmp_path)
+    assert "keepbest show cannot be called so" in said(2, run, "--wrong")
+    assert "usage: keepbest show" in said(2)
+    assert "keepbest show outputs/latest" in said(0, "--help")
+
+
+def test_a_sweep(tmp_path, said):
+    sweep = tmp_path / "sweep"
+    overrides = [["a.p=1", "seed=1"], ["a.p=2", "seed=1"], ["a.p=3", "seed=1"]]
+    jobs = [SweepJob(i, str(i), one, "", None, None, RunStatus.COMPLETED) for i, one in enumerate(overrides)]
+    facts = {"best_model_path": "checkpoints/best.ckpt", "timing": Timing(epochs_trained=5)}
+    write_run(sweep / "0", best_model_score=0.5, **facts)
+    write_run(sweep / "1", best_model_score=0.25, **facts)
+    error = Failure("ValueError", f"broken {HOSTILE}", "Tracebck\n  here")
+    write_run(sweep / "2", status=RunStatus.FAILED, error=error)
+    write_sweep(sweep, SweepRecord("s", ["-m"], ENVIRONMENT, jobs))
+    lines = said(0, sweep).splitlines()
+    assert lines[:3] == ["sweep       s", "jobs        2 completed, 1 failed", "all with    seed=1"]
+    assert f"best        job 1, {sweep}/1/checkpoints/best.ckpt" in lines
+    assert lines[-1] == f'open it     sweep = keepbest.open_sweep("{sweep}")'
+    assert any("job 2 failed: ValueError: broken [red]" in line for line in lines)
+    assert "Tracebck" not in "\n".join(lines)
+    assert "job 2:\nTracebck\n  here" in said(0, sweep / "sweep.json", "--traceback")
+    (sweep / "0" / "run.json").write_text("{}")
+    assert "job 0 unreadable: a record must end" in said(0, sweep)
+
+
+def test_nothing_of_a_run_is_executed(tmp_path, said, monkeypatch):
+    """Neither its classes nor a module beside it: only the machine's own configs are composed."""
+    run = write_run(tmp_path / "run")
+    (run / "evil_shown_module.py").write_text("raise SystemExit('executed')")
+    (run / "config.yaml").write_text("model:\n  _target_: evil_shown_module.Model\ndata: ${oc.env:HOME}\n")
+    monkeypatch.chdir(run)
+    text = said(0, ".")
+    assert "  model._target_=evil_shown_module.Model" in text
+    assert "data=${oc.env:HOME}" in text
+    assert "evil_shown_module" not in sys.modules
+
+
+def test_an_output_without_blocks_gets_plain_characters(trained):
+    env = {**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "60"}
+    done = subprocess.run(
+        [sys.executable, "-m", "keepbest", "show", trained], capture_output=True, text=True, env=env, check=True
+    )
+    assert done.stdout.isascii()
+    curve = [line for line in done.stdout.splitlines() if line[12:13] == "|"]
+    assert len(curve) == 8
+    assert max(map(len, curve)) <= 60
