@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from keepbest.cli.arguments import Arguments, run_reading
 from keepbest.errors import ConfigError
-from keepbest.training.reporting import explain_failure
 
 if TYPE_CHECKING:
     from keepbest.reading.replay import Replay
@@ -32,35 +32,17 @@ examples:
 _MOST_VALUES = 1_000_000
 
 
-class _Parser(argparse.ArgumentParser):
-    """Tells what is wrong as every command does."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"keepbest replay cannot be called so: {message}", remedy="See keepbest replay --help")
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run `keepbest replay ARGUMENTS`; return the exit status."""
-    parser = _parser()
+    parser = _arguments()
     if not arguments:
         sys.stderr.write(parser.format_help())
         return 2
-    try:
-        return _replay(parser.parse_intermixed_args(arguments))
-    except SystemExit:  # --help
-        return 0
-    except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one message
-        return explain_failure(error)
+    return run_reading(parser, arguments, _replay)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        "keepbest replay",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+def _arguments() -> Arguments:
+    parser = Arguments("replay", _DESCRIPTION, _EXAMPLES)
     parser.add_argument("path", nargs="+", metavar="RUN|SWEEP|CSV", help="one or more; several give means over them")
     parser.add_argument("--patience", default="1:50", help="checks: 1:50 (50 included), 1:50:5, 2,4,8 (default 1:50)")
     parser.add_argument("--min-delta", default="0", help="in the metric's units: 0,1e-4,1e-3 (default 0)")
