@@ -20,10 +20,11 @@ usage: keepbest COMMAND ...
   train [OVERRIDES...] [-m]    a single experiment, or several with -m; `keepbest train --help` lists what to choose
   resume PATH [OVERRIDES...]   a run or a sweep, where it left off; overrides may change what decides a run's end
   replay PATH [OPTIONS]        what other stopping policies would have done on a run, a sweep or a CSV file
+  report PATH [OPTIONS]        a page about a run or a sweep: one HTML file
 
   --help, --version
 """
-_COMMANDS = ("train", "resume", "replay")
+_COMMANDS = ("train", "resume", "replay", "report")
 """Each a module of this package, with a `main` that takes the arguments and returns the exit status."""
 
 
