@@ -23,10 +23,11 @@ usage: keepbest COMMAND ...
   show PATH                    one run or sweep: summary, curve, what its config changes
   compare PATH PATH ...        runs side by side: where configs differ, and what came out
   replay PATH [OPTIONS]        what other stopping policies would have done on a run, a sweep or a CSV file
+  report PATH [OPTIONS]        a page about a run or a sweep: one HTML file
 
   --help, --version
 """
-_COMMANDS = ("train", "resume", "ls", "show", "compare", "replay")
+_COMMANDS = ("train", "resume", "ls", "show", "compare", "replay", "report")
 """Each a module of this package, with a `main` that takes the arguments and returns the exit status."""
 
 

@@ -1,0 +1,35 @@
+"""Takes the pictures of pages in docs/images: `python docs/take_pictures.py RUN SWEEP`, with Chromium at hand."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from keepbest.cli.report import main
+
+IMAGES = Path(__file__).parent / "images"
+HEIGHTS = {"run": 1504, "sweep": 1604}
+SCHEMES = {"run": "dark", "sweep": "light"}
+
+
+def take(run: str, sweep: str) -> None:
+    """Write report_run.png and report_sweep.png."""
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as place:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        for name, directory in (("run", run), ("sweep", sweep)):
+            page_file = Path(place, f"{name}.html")
+            if main([directory, "--output", str(page_file)]):
+                sys.exit(1)
+            size = {"width": 1200, "height": HEIGHTS[name]}
+            page = browser.new_page(viewport=size, color_scheme=SCHEMES[name])
+            page.goto(page_file.as_uri())
+            page.screenshot(path=IMAGES / f"report_{name}.png")
+        browser.close()
+
+
+if __name__ == "__main__":
+    take(*sys.argv[1:])

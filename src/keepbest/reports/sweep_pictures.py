@@ -1,0 +1,138 @@
+"""The pictures of a sweep's page: heat maps, the curves of its trainings, and what other policies would have done."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keepbest.errors import ConfigError, RecordError
+from keepbest.reading.replay import Recommendation, Replay, replay
+from keepbest.reading.sweep import Sweep
+from keepbest.records.run_record import RunStatus
+from keepbest.reports.job_rows import Table
+from keepbest.reports.page_parts import Attempts, Section, cells_of, column_of, picture
+from keepbest.reports.vector_picture import vector_picture, wide_axes
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_MOST_PAIRS = 3
+_MOST_PATIENCE = 50
+_MOST_DELTAS = 20
+_MOST_TRAININGS = 200  # whose configs and metrics a page reads to replay them
+_MOST_FRONT = 12
+_FRONT = ("patience", "min_delta", "epochs", "score", "regret")
+_DELTA = "callbacks.early_stopping.min_delta"
+
+
+def heatmaps_of(attempted: Attempts, sweep: Sweep, table: pd.DataFrame) -> list[Section]:
+    """Return score and epochs over each pair of overrides that vary, seeds aside where others are enough."""
+    keys: dict[str, str] = table.attrs["keys"]
+    names = [name for name, key in keys.items() if key != "seed"]
+    names = names if len(names) > 1 else list(keys)
+    if table.attrs["objective"] is None or not (table["status"] == RunStatus.COMPLETED.value).any():
+        return []
+    pairs = list(combinations(names, 2))[:_MOST_PAIRS]
+    values = ("score", "epochs_trained")
+    wanted = [(place, x, y, value) for place, (x, y) in enumerate(pairs) for value in values]
+    return [attempted(partial(_heatmap, sweep, *one), "a heat map") for one in wanted]
+
+
+def curves_of(sweep: Sweep) -> dict[str, Any]:
+    """Return the curves of the trainings, each once."""
+    text = "the objective over the epochs of each training, with the ends of its jobs and the best one"
+    return picture(vector_picture(lambda: sweep.curves(ax=wide_axes()), "curves", text))
+
+
+def policies_of(sweep: Sweep, table: pd.DataFrame) -> dict[str, Any]:
+    """Return the Pareto front of stopping policies on the sweep's trainings, and the policy to take.
+
+    Raises:
+        RecordError: for a sweep of too many trainings.
+        KeepbestError: when the trainings cannot be replayed.
+    """
+    trainings = {job["trajectory"] or job["directory"] for job in sweep.record["jobs"]}
+    if len(trainings) > _MOST_TRAININGS:
+        raise RecordError(
+            f"a page replays at most {_MOST_TRAININGS} trainings, this sweep has {len(trainings)}: "
+            "keepbest replay takes any number."
+        )
+    found, diverged = _replayed(sweep, _min_deltas(table))
+    if not found.front.size:
+        raise RecordError(
+            f"what a policy would have done is known where the trainings outlast it, or reach a limit of their own: of "
+            f"these {found.grid.size} policies none is."
+        )
+    best = found.recommend()
+    text = "regret against epochs of policies, with the Pareto front"
+    has_choice = found.front.size > 1
+    return {
+        "svg": vector_picture(lambda: _plot(found), "front", text) if has_choice else None,
+        "policies": found.grid.size,
+        "histories": len(found.outcomes),
+        "patience": _MOST_PATIENCE,
+        "censored": int((found.censored > 0).sum()),
+        "diverged": diverged,
+        "front": _front(found),
+        "recommended": _recommended(best, found),
+    }
+
+
+def _heatmap(sweep: Sweep, place: int, x: str, y: str, value: str) -> dict[str, Any]:
+    text = f"a heat map of {value.replace('_', ' ')} over {x} and {y}; the jobs' table has the same numbers"
+    name = f"heatmap-{place}-{value.replace('_', '-')}"
+    return picture(vector_picture(lambda: sweep.heatmap(x, y, value), name, text, on_page=False))
+
+
+def _replayed(sweep: Sweep, min_delta: list[float]) -> tuple[Replay, int]:
+    """Return the replay of the trainings whose metric stayed finite, and how many others there are.
+
+    Of a training that diverged no policy has a score, and so no policy would have a mean.
+    """
+    try:
+        found = replay(sweep, patience=range(1, _MOST_PATIENCE + 1), min_delta=min_delta)
+    except ConfigError as error:  # what it received would fill the page
+        raise RecordError(f"the trainings cannot be replayed: {error.rule}.") from error
+    finite = [one for one in found.outcomes if np.isfinite(one.trajectory.values).all()]
+    diverged = len(found.outcomes) - len(finite)
+    found.outcomes = finite or found.outcomes
+    return found, diverged
+
+
+def _plot(found: Replay) -> Figure:
+    figure = found.plot()
+    figure.set_size_inches(6.2, 4.4)
+    figure.axes[0].set_title("", loc="left")  # the page says what is left out
+    return figure
+
+
+def _min_deltas(table: pd.DataFrame) -> list[float]:
+    """Return the values of min_delta that the sweep tried, and 0."""
+    column = next((name for name, key in table.attrs["keys"].items() if key == _DELTA), None)
+    tried = list(table[column].dropna()) if column else [table.attrs["fixed"].get(_DELTA)]
+    numbers = {float(value) for value in tried if isinstance(value, (int, float)) and 0 <= value < float("inf")}
+    return sorted({0.0, *numbers})[:_MOST_DELTAS]
+
+
+def _front(found: Replay) -> Table:
+    rows = found.pareto().iloc[::-1]
+    values = {name: [value.item() for value in rows[name].to_numpy()[:_MOST_FRONT]] for name in _FRONT}
+    for name in ("epochs", "regret"):
+        values[name] = [float(f"{value:.3g}") for value in values[name]]
+    columns = [column_of(name, values[name]) for name in _FRONT]
+    cells = [cells_of(values[name], values[name] if name == "score" else ()) for name in _FRONT]
+    return Table(columns, [list(row) for row in zip(*cells, strict=True)])
+
+
+def _recommended(best: Recommendation | None, found: Replay) -> dict[str, str] | None:
+    if best is None:
+        return None
+    return {
+        "command": f"keepbest train {' '.join(best.overrides)}",
+        "epochs": f"{best.epochs:.3g}",
+        "total": f"{found.total_epochs:.3g}",
+    }
