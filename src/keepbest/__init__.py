@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from keepbest.callbacks.model_checkpoint import ModelCheckpoint
     from keepbest.checkpoints.best_weights import BestWeights
     from keepbest.checkpoints.training_state import load_checkpoint, save_checkpoint
-    from keepbest.cli.train import train
+    from keepbest.cli.api import train
     from keepbest.reading.replay import replay
     from keepbest.reading.run import Run, latest_run, open_run
-    from keepbest.reading.sweep import Sweep, open_sweep
+    from keepbest.reading.sweep import Sweep, latest_sweep, open_sweep
     from keepbest.stopping.policy import StoppingPolicy
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "StoppingPolicy",
     "Sweep",
     "latest_run",
+    "latest_sweep",
     "load_checkpoint",
     "open_run",
     "open_sweep",
@@ -41,12 +42,13 @@ _HOMES = {
     "StoppingPolicy": "keepbest.stopping.policy",
     "Sweep": "keepbest.reading.sweep",
     "latest_run": "keepbest.reading.run",
+    "latest_sweep": "keepbest.reading.sweep",
     "load_checkpoint": "keepbest.checkpoints.training_state",
     "open_run": "keepbest.reading.run",
     "open_sweep": "keepbest.reading.sweep",
     "replay": "keepbest.reading.replay",
     "save_checkpoint": "keepbest.checkpoints.training_state",
-    "train": "keepbest.cli.train",
+    "train": "keepbest.cli.api",
 }
 
 

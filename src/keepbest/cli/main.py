@@ -19,11 +19,12 @@ usage: keepbest COMMAND ...
 
   train [OVERRIDES...] [-m]    a single experiment, or several with -m; `keepbest train --help` lists what to choose
   resume PATH [OVERRIDES...]   a run or a sweep, where it left off; overrides may change what decides a run's end
+  evaluate PATH [OPTIONS]      the best checkpoint on val or test, or on other data, added to the record
   replay PATH [OPTIONS]        what other stopping policies would have done on a run, a sweep or a CSV file
 
   --help, --version
 """
-_COMMANDS = ("train", "resume", "replay")
+_COMMANDS = ("train", "resume", "evaluate", "replay")
 """Each a module of this package, with a `main` that takes the arguments and returns the exit status."""
 
 

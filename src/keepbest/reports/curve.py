@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from keepbest.records.run_record import Objective, RunRecord
 
 CURVE_FILE = "curve.png"
 
 # Okabe and Ito's palette, told apart by the colour-blind
 _METRIC, _BEST, _STOP, _WINDOW = "#0072B2", "#009E73", "#D55E00", "#E69F00"
+_SIZE = (7.5, 4.2)
+_MOST_MARKERS = 200
+_UNFORTUNATE = ("interrupted", "failed", "diverged")
 
 
 class CheckPoint(Protocol):
@@ -28,37 +33,56 @@ class CheckPoint(Protocol):
 
 
 def draw_curve(path: Path, checks: Sequence[CheckPoint], objective: Objective, record: RunRecord) -> None:
-    """Draw the checks of a run to a PNG file.
+    """Draw the checks of a run to a PNG file; see `plot_curve`."""
+    plot_curve(checks, objective, record).savefig(path, dpi=130)
+
+
+def plot_curve(checks: Sequence[CheckPoint], objective: Objective, record: RunRecord, ax: Any = None) -> Figure:
+    """Draw the checks of a run into the axes, or into a new figure; return the figure.
 
     The horizontal axis counts epochs where each epoch has one check at the most, else checks. The patience window
-    reaches from the check that the policy last accepted to the one at which it gave up.
-    """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    reaches from the check that the policy last accepted to the one at which it gave up. What the record does not say,
+    as of a run that goes on, is not drawn.
 
-    figure = Figure(figsize=(7.5, 4.2), dpi=130, layout="constrained")
-    axes = figure.add_subplot()
+    Args:
+        checks: in their order.
+        objective: which metric they are of.
+        record: how the run ended, as far as it has.
+        ax: the matplotlib axes to draw in; None makes a new figure.
+    """
+    from keepbest.reports.picture import LITERAL, axes_of, cut, finish_axes
+
+    axes = axes_of(ax, _SIZE)
     epochs = [check.epoch for check in checks]
     by_epoch = len(set(epochs)) == len(epochs)
     places = epochs if by_epoch else list(range(len(checks)))
-    axes.plot(
-        places, [check.value for check in checks], "o-", color=_METRIC, markersize=3, lw=1.4, label=objective.monitor
-    )
+    values = [check.value for check in checks]
+    shape = "o-" if len(checks) <= _MOST_MARKERS else "-"
+    axes.plot(places, values, shape, color=_METRIC, markersize=3, lw=1.4, label=_shown(objective.monitor))
     if checks:
         _mark_best(axes, checks, places, record)
         _mark_stop(axes, checks, places, record)
     axes.set_xlabel("epoch" if by_epoch else "check")
-    axes.set_ylabel(objective.monitor)
-    axes.set_title(_title(record), fontsize=10, loc="left")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
-    figure.savefig(path)
+    axes.set_ylabel(cut(objective.monitor, 60), **LITERAL)
+    axes.set_title(cut(_title(record), 90), fontsize=10, loc="left", **LITERAL)
+    finish_axes(axes, values)
+    # matplotlib's own choice of a place shuns the window more than the curve
+    corner = "upper right" if objective.mode == "min" else "lower right"
+    for text in axes.legend(loc=corner, edgecolor="none", framealpha=0.85, fontsize=8).get_texts():
+        text.set_parse_math(False)
+        text.set_text(cut(text.get_text(), 60))
+    figure: Figure = axes.figure
+    return figure
+
+
+def _shown(label: str) -> str:
+    """Return a label that matplotlib shows: it hides what begins with an underscore."""
+    return f" {label}" if label.startswith("_") else label
 
 
 def _mark_best(axes: Any, checks: Sequence[CheckPoint], places: list[int], record: RunRecord) -> None:
-    at = next((i for i, check in enumerate(checks) if check.value == record.best_model_score), None)
+    same = [i for i, check in enumerate(checks) if check.value == record.best_model_score]
+    at = next((i for i in same if checks[i].epoch == record.best_epoch), same[0] if same else None)
     if at is not None:
         label = f"best: {checks[at].value:.4g} in epoch {checks[at].epoch}"
         axes.plot(places[at], checks[at].value, "*", color=_BEST, markersize=13, zorder=3, label=label)
@@ -77,7 +101,9 @@ def _mark_stop(axes: Any, checks: Sequence[CheckPoint], places: list[int], recor
 
 
 def _title(record: RunRecord) -> str:
-    verified = record.verified
+    status, stopping, verified = record.status.value, record.stopping, record.verified
+    if stopping is None:
+        return f"{record.id}: {status}"
     proof = "" if verified is None else ", verified bit for bit" if verified.exact else ", verified"
-    reason = record.stopping.reason.replace("_", " ") if record.stopping and record.stopping.reason else "ended"
-    return f"{record.id}: {reason}{proof}"
+    reason = stopping.reason.replace("_", " ") if stopping.reason else "ended"
+    return f"{record.id}: {reason}{proof}{f', {status}' if status in _UNFORTUNATE else ''}"

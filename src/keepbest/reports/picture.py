@@ -1,8 +1,9 @@
-"""What pictures have in common: a figure that notebooks show, and texts of other people in it."""
+"""What pictures have in common: a figure that notebooks show, axes, and texts of other people in them."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -11,6 +12,8 @@ from keepbest.errors import printable
 
 LITERAL: dict[str, Any] = {"parse_math": False}
 """For texts that may hold a dollar sign, which is no formula here."""
+
+_LOG_FROM = 8  # times the smallest value, from where on equal steps hide the end of a curve
 
 
 class Picture(Figure):
@@ -34,7 +37,33 @@ def axes_of(ax: Any, size: tuple[float, float]) -> Any:
     return Picture(figsize=size, dpi=110, layout="constrained").add_subplot()
 
 
+def finish_axes(axes: Any, values: Sequence[float]) -> None:
+    """Give the axes of curves over epochs whole numbers below, a grid, and the scale that shows where a descent ends.
+
+    Args:
+        axes: matplotlib's, with the curves in them.
+        values: all that is drawn.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    finite = [value for value in values if abs(value) < float("inf")]
+    if finite and min(finite) > 0 and max(finite) > _LOG_FROM * min(finite):
+        _use_log_scale(axes)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
 def cut(text: str, longest: int = 24) -> str:
     """Return a text in one line of bounded length."""
     text = printable(text).replace("\n", " ").replace("\t", " ")
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+def _use_log_scale(axes: Any) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())

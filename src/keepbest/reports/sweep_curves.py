@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from keepbest.reports.picture import LITERAL, axes_of, cut
+from keepbest.reports.picture import LITERAL, axes_of, cut, finish_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#7f7f7f")
 _OTHERS, _STAR = "#b0b0b0", "#D55E00"
 _MOST_NUMBERS = 16  # ends that get the numbers of their jobs
-_LOG_FROM = 8  # times the smallest value, from where on equal steps hide the end of a curve
 
 
 class JobEnd(NamedTuple):
@@ -123,26 +122,10 @@ def _by_place(curve: TrainingCurve, *, by_epoch: bool) -> dict[int, list[int]]:
 
 
 def _finish(axes: Any, curves: Sequence[TrainingCurve], monitor: str, title: str, *, by_epoch: bool) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    values = [value for curve in curves for _, value in curve.checks if abs(value) < float("inf")]
-    if values and min(values) > 0 and max(values) > _LOG_FROM * min(values):
-        _use_log_scale(axes)
     axes.set_xlabel("epoch" if by_epoch else "check")
     axes.set_ylabel(cut(monitor, 60), **LITERAL)
     axes.set_title(title, fontsize=10, loc="left", **LITERAL)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _use_log_scale(axes: Any) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
-
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    finish_axes(axes, [value for curve in curves for _, value in curve.checks])
 
 
 def _legend(axes: Any) -> None:
