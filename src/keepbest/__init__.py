@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from keepbest.callbacks.model_checkpoint import ModelCheckpoint
     from keepbest.checkpoints.best_weights import BestWeights
     from keepbest.checkpoints.training_state import load_checkpoint, save_checkpoint
-    from keepbest.cli.train import train
+    from keepbest.cli.api import train
     from keepbest.reading.catalogue import list_runs
     from keepbest.reading.comparison import compare
     from keepbest.reading.replay import replay
     from keepbest.reading.run import Run, latest_run, open_run
-    from keepbest.reading.sweep import Sweep, open_sweep
+    from keepbest.reading.sweep import Sweep, latest_sweep, open_sweep
     from keepbest.stopping.policy import StoppingPolicy
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Sweep",
     "compare",
     "latest_run",
+    "latest_sweep",
     "list_runs",
     "load_checkpoint",
     "open_run",
@@ -46,13 +47,14 @@ _HOMES = {
     "Sweep": "keepbest.reading.sweep",
     "compare": "keepbest.reading.comparison",
     "latest_run": "keepbest.reading.run",
+    "latest_sweep": "keepbest.reading.sweep",
     "list_runs": "keepbest.reading.catalogue",
     "load_checkpoint": "keepbest.checkpoints.training_state",
     "open_run": "keepbest.reading.run",
     "open_sweep": "keepbest.reading.sweep",
     "replay": "keepbest.reading.replay",
     "save_checkpoint": "keepbest.checkpoints.training_state",
-    "train": "keepbest.cli.train",
+    "train": "keepbest.cli.api",
 }
 
 

@@ -146,6 +146,23 @@ class OwnedError(KeepbestError):
         )
 
 
+class SweepError(KeepbestError):
+    """Jobs of a sweep failed, or were interrupted.
+
+    Args:
+        sweep_dir: the sweep's directory.
+        numbers: of the jobs without a result.
+    """
+
+    def __init__(self, sweep_dir: Path, numbers: Iterable[int]) -> None:
+        self.sweep_dir, self.numbers = sweep_dir, sorted(numbers)
+        jobs = ", ".join(map(str, self.numbers))
+        super().__init__(
+            f"each job of a sweep must have a result, these of {sweep_dir} have none: {jobs}. See their records with "
+            f"keepbest.open_sweep({str(sweep_dir)!r}); `keepbest resume {sweep_dir}` tries them again."
+        )
+
+
 def printable(text: str) -> str:
     """Return a text with every character escaped, as in Python, that a terminal would obey instead of showing it.
 

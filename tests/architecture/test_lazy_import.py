@@ -43,7 +43,7 @@ LIGHT = {
     "a replay": "import keepbest; keepbest.replay([1.0, 2.0, 3.0], patience=[1, 2], mode='min').recommend()",
     "opening a run": "import keepbest; keepbest.open_run; keepbest.Run; keepbest.latest_run",
     "listing and comparing": "import keepbest; keepbest.list_runs; keepbest.compare",
-    "opening a sweep": "import keepbest; keepbest.open_sweep; keepbest.Sweep",
+    "opening a sweep": "import keepbest; keepbest.open_sweep; keepbest.latest_sweep; keepbest.Sweep",
 }
 
 

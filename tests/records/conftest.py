@@ -10,6 +10,7 @@ import pytest
 
 from keepbest.records.run_record import (
     Environment,
+    Evaluation,
     Failure,
     LastCheckpoint,
     Objective,
@@ -56,6 +57,10 @@ def complete() -> RunRecord:
         test={"test_loss": 0.1, "test_acc": 0.96},
         trajectory=TrajectoryReference("ab12", 16, "../trajectories/ab12"),
         timing=Timing("2026-11-22T10:00:00+01:00", "2026-11-22T10:01:00+01:00", 60.0, 13),
+        evaluations=[
+            Evaluation("val", None, {"val_acc": 0.975}, "2026-11-22T11:00:00+01:00", "cpu", "f" * 64, "0.1.0"),
+            Evaluation("test", {"_target_": "my.Data"}, {"x": float("inf")}, "2026-11-22T11:00:00+01:00", "cpu", None),
+        ],
     )
 
 

@@ -196,3 +196,16 @@ def test_a_kill_at_any_moment_leaves_a_whole_record(tmp_path: Path, pending: Run
         for path in left:
             path.unlink()
     assert interrupted > 0, "no kill came in the middle of a write: the test proves nothing"
+
+
+def test_an_evaluation_is_added_and_nothing_else_changes(tmp_path: Path, complete: RunRecord) -> None:
+    from keepbest.records.store import add_evaluation
+
+    write_record(tmp_path, complete)
+    before = (tmp_path / "run.json").read_text()
+    add_evaluation(tmp_path, complete.evaluations[0])
+    assert read_record(tmp_path).evaluations == [*complete.evaluations, complete.evaluations[0]]
+    assert (tmp_path / "run.json").read_text().startswith(before[: before.index("\n  ],\n")])
+    (tmp_path / "run.json").write_text(before.replace("0.975", "0.976"))
+    with pytest.raises(IntegrityError, match="must have the checksum"):
+        add_evaluation(tmp_path, complete.evaluations[0])

@@ -54,8 +54,9 @@ SCHEMA: dict[str, list[str] | None] = {
     "trajectory": ["fingerprint", "members", "directory"],
     "environment": ["git_sha", "git_dirty", "versions", "argv", "host"],
     "timing": ["started", "finished", "seconds", "epochs_trained"],
+    "evaluations": None,
 }
-ADDED_LATER = ["metrics_sha256"]
+ADDED_LATER = ["metrics_sha256", "evaluations"]
 MAY_BE_NULL = [
     "error", "seed", "config_sha256", "metrics_sha256",
     "best_model_path", "best_model_score", "best_epoch", "best_step", "best_sha256", "best_bytes",

@@ -11,7 +11,8 @@ from keepbest.records.metrics_table import read_metrics
 DESIGN_KEYS = [
     "schema_version", "id", "status", "error", "objective", "seed", "config_sha256", "metrics_sha256",
     "best_model_path", "best_model_score", "best_epoch", "best_step", "best_sha256", "best_bytes",
-    "last", "verified", "stopping", "policy_best", "test", "trajectory", "environment", "timing", "checksum",
+    "last", "verified", "stopping", "policy_best", "test", "trajectory", "environment", "timing",
+    "evaluations", "checksum",
 ]  # fmt: skip
 
 

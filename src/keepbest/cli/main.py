@@ -19,6 +19,7 @@ usage: keepbest COMMAND ...
 
   train [OVERRIDES...] [-m]    a single experiment, or several with -m; `keepbest train --help` lists what to choose
   resume PATH [OVERRIDES...]   a run or a sweep, where it left off; overrides may change what decides a run's end
+  evaluate PATH [OPTIONS]      the best checkpoint on val or test, or on other data, added to the record
   ls [PATH] [OPTIONS]          a table of runs and sweeps, newest first; filtered, sorted by score
   show PATH                    one run or sweep: summary, curve, what its config changes
   compare PATH PATH ...        runs side by side: where configs differ, and what came out
@@ -27,7 +28,7 @@ usage: keepbest COMMAND ...
 
   --help, --version
 """
-_COMMANDS = ("train", "resume", "ls", "show", "compare", "replay", "report")
+_COMMANDS = ("train", "resume", "evaluate", "ls", "show", "compare", "replay", "report")
 """Each a module of this package, with a `main` that takes the arguments and returns the exit status."""
 
 

@@ -35,9 +35,6 @@ from keepbest.training.worker_process import WorkerError
 if TYPE_CHECKING:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
-    from keepbest.reading.run import Run
-
-
 _FLAGS_WITH_VALUE = frozenset(
     ("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--info",
      "-i", "--experimental-rerun")
@@ -55,12 +52,14 @@ class TrainCommand:
     Attributes:
         runs: the directory and the record of each job that ran to its end in this process.
         failures: what ended the other jobs early, each told on standard error when it happened.
+        sweep_dir: the directory of the sweep that ran; None for a single job.
     """
 
     def __init__(self, *, resumes: bool = False) -> None:
         self._resumes = resumes
         self.runs: list[tuple[Path, RunRecord]] = []
         self.failures: list[Exception] = []
+        self.sweep_dir: Path | None = None
         self._refused: KeepbestError | None = None
         self._launch_id = new_id()
         self._arguments: list[str] = []
@@ -135,7 +134,9 @@ class TrainCommand:
     def sweep(self, sweeper: BasicSweeper, overrides: list[str], settings: Mapping[str, Any]) -> list[RunRecord]:
         """Run the jobs of a sweep, as keepbest's sweeper asks for it; return their records."""
         from keepbest.cli.sweep import run_sweep
+        from keepbest.sweeping.hydra_sweep import directory_of
 
+        self.sweep_dir = directory_of(sweeper)
         with _full_error(self._full_error):
             self.runs = run_sweep(sweeper, overrides, settings, self._arguments, resumes=self._resumes)
         return [record for _, record in self.runs]
@@ -193,32 +194,6 @@ def run_command(command: TrainCommand, overrides: Sequence[str]) -> int:
             return command.exit_status
         return explain_failure(error)
     return command.exit_status
-
-
-def train(overrides: Sequence[str] = ()) -> Run:
-    """Run the main job, as `keepbest train OVERRIDES` does, and open what it left.
-
-    Args:
-        overrides: as on the command line, for a single experiment: `["model=cnn", "seed=1"]`.
-
-    Raises:
-        ConfigError: for an override or a config that cannot work.
-        Interrupted: for SIGINT (Ctrl-C) and SIGTERM; it is no `Exception`.
-        Exception: whatever ended the job early.
-    """
-    from keepbest.reading.run import open_run
-
-    if isinstance(overrides, str) or any(override.startswith("-") for override in overrides):
-        raise ConfigError(
-            "keepbest.train takes a list of overrides, without flags",
-            received=overrides,
-            remedy='Write it as ["model=cnn", "seed=1"]',
-        )
-    command = TrainCommand()
-    command(overrides)
-    if command.failures:
-        raise command.failures[0]
-    return open_run(command.runs[0][0], trust=True)  # it was trained here, a moment ago
 
 
 def _refuse_settings_of_sweeps() -> None:

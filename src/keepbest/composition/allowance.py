@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keepbest.errors import ConfigError
+
 KNOWN_PACKAGES = ("torch", "lightning", "pytorch_lightning", "torchmetrics", "keepbest")
 KNOWN_PATHS = (
     "torch.nn",
@@ -95,13 +97,38 @@ class Allowance:
         """Return whether a class is known or defined in a module that was named."""
         return lies_in(f"{target.__module__}.{target.__qualname__}", (*KNOWN_CLASSES, *self.modules))
 
-    def remedy(self, module: str | None = None) -> str:
-        """Return what to type to allow what was refused: a module where naming one can help, or everything."""
-        if module is None:
-            opens = opening(self.directory, trust=True)
-            return f"If you trust whoever made the run with everything you can do: {opens}"
-        opens = opening(self.directory, dict.fromkeys((*self.modules, *self.wanted, module)))
-        return f"If you trust that code: {opens}; trust=True allows everything"
+    def refusal(self, rule: str, key: str, received: object, module: str | None = None) -> NotAllowed:
+        """Return the error for what is not allowed, with what to type to allow it.
+
+        Args:
+            rule: what must hold.
+            key: where in the config.
+            received: what is there.
+            module: the one to name, where naming one can help; None where only trust does.
+        """
+        modules = None if module is None else tuple(dict.fromkeys((*self.modules, *self.wanted, module)))
+        return NotAllowed(rule, key, received, self.directory, modules)
+
+
+class NotAllowed(ConfigError):
+    """A run's config asks for what whoever opens it has not allowed.
+
+    Args:
+        rule: what must hold.
+        key: where in the config.
+        received: what is there.
+        directory: the run's.
+        modules: those that would have to be named to allow it; None where only trust does.
+    """
+
+    def __init__(self, rule: str, key: str, received: object, directory: Path, modules: tuple[str, ...] | None) -> None:
+        self.modules = modules
+        if modules is None:
+            opens = opening(directory, trust=True)
+            remedy = f"If you trust whoever made the run with everything you can do: {opens}"
+        else:
+            remedy = f"If you trust that code: {opening(directory, modules)}; trust=True allows everything"
+        super().__init__(rule, key=key, received=received, remedy=remedy)
 
 
 def opening(directory: Path, modules: Iterable[str] = (), *, trust: bool = False) -> str:

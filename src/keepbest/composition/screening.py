@@ -64,9 +64,7 @@ def _require_plain(node: Any, key: str, allowance: Allowance) -> None:
         if depth > _DEEPEST:
             break
         if isinstance(item, str) and "${" in item:
-            raise ConfigError(
-                "an opened run must not interpolate anything", key=key, received=_short(item), remedy=allowance.remedy()
-            )
+            raise allowance.refusal("an opened run must not interpolate anything", key, _short(item))
         left += [(inside, depth + 1) for inside in _contents(item, key)]
     raise ConfigError(f"it must not hold more than {_MOST_NODES} values, or {_DEEPEST} inside each other", key=key)
 
@@ -105,7 +103,7 @@ def _require_class(path: object, key: str, kinds: tuple[type, ...], allowance: A
         raise _from_elsewhere(path, key, allowance, module_to_name(path) if _may_be_made(path, kinds) else None)
     target = locate(path, key)
     if fault := _fault(target, kinds):
-        raise ConfigError(fault, key=f"{key}._target_", received=path, remedy=allowance.remedy())
+        raise allowance.refusal(fault, f"{key}._target_", path)
     if not allowance.admits_class(typing.cast("type", target)):
         raise _from_elsewhere(path, key, allowance, module_to_name(f"{target.__module__}.{target.__name__}"))
     return typing.cast("type", target)
@@ -131,16 +129,15 @@ def _may_be_made(path: str, kinds: tuple[type, ...]) -> bool:
 
 def _from_elsewhere(path: str, key: str, allowance: Allowance, module: str | None) -> ConfigError:
     rule = "it must be a class of keepbest, torch, torchmetrics or lightning that only computes, or of your own module"
-    return ConfigError(rule, key=f"{key}._target_", received=_short(path), remedy=allowance.remedy(module))
+    return allowance.refusal(rule, f"{key}._target_", _short(path), module)
 
 
 def _require_factory_wanted(holder: type | None, target: type, key: str, allowance: Allowance) -> None:
     if holder is not None and lies_in(str(holder.__module__), _NO_FACTORIES):
-        raise ConfigError(
+        raise allowance.refusal(
             f"a _partial_ must be an argument of a class of keepbest or of a module you name, not of {holder.__name__}",
-            key=f"{key}._partial_",
-            received=target.__name__,
-            remedy=allowance.remedy(),
+            f"{key}._partial_",
+            target.__name__,
         )
 
 

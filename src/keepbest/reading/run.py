@@ -10,30 +10,26 @@ The hashes lie beside what they were taken of: they tell that nothing was damage
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from keepbest.errors import ConfigError, DataError, IntegrityError, RecordError, did_you_mean
+from keepbest.errors import ConfigError, did_you_mean
+from keepbest.reading.compared_files import ComparedFiles
 from keepbest.reading.known_record import KnownRecord
-from keepbest.reading.run_files import (
-    IF_TRUSTED,
-    LARGEST_CONFIG,
-    LARGEST_TABLE,
-    require_file,
-    require_modest_table,
-)
-from keepbest.reading.telling import telling
+from keepbest.reading.named_modules import checked_modules
 from keepbest.records.locations import OUTPUTS, newest_run, run_directory
-from keepbest.records.metrics_table import METRICS_FILE, RecordedCheck, read_checks, read_metrics
-from keepbest.records.store import RUN_FILE
+from keepbest.records.metrics_table import RecordedCheck, read_checks, read_metrics
 
 if TYPE_CHECKING:
     import pandas as pd
     from lightning.pytorch import LightningDataModule, LightningModule
+    from matplotlib.figure import Figure
 
-    from keepbest.composition.allowance import Allowance
     from keepbest.composition.resolved import PlainConfig
+    from keepbest.reading.prediction import Predictor
+    from keepbest.reading.run_model import RunModel
+    from keepbest.records.run_record import Evaluation
 
 
 def open_run(path: str | Path, *, trust: bool = False, modules: Sequence[str] = ()) -> Run:
@@ -84,6 +80,7 @@ class Run:
         self.directory = directory
         self._trust, self._modules = trust, checked_modules(modules)
         self._known = KnownRecord(directory, trust=trust)
+        self._files = ComparedFiles(directory, self._known, trust=trust)
 
     def __repr__(self) -> str:
         record = self._known.value
@@ -105,16 +102,7 @@ class Run:
     @functools.cached_property
     def config(self) -> PlainConfig:
         """The resolved config, as plain containers."""
-        return self._known.compared(self._read_config)
-
-    def _read_config(self) -> PlainConfig:
-        from keepbest.composition.resolved import CONFIG_FILE, read_config
-
-        self._compared_file(CONFIG_FILE, LARGEST_CONFIG, self._known.value.config_sha256, "config")
-        config = read_config(self.directory)
-        if "hydra" in config and not self._trust:
-            raise RecordError(f"the config of a run must not hold Hydra's own settings, {self.directory} does.")
-        return config
+        return self._known.compared(self._files.config)
 
     @functools.cached_property
     def metrics(self) -> pd.DataFrame:
@@ -127,12 +115,9 @@ class Run:
             RecordError: when there is none, or it is no such table.
             IntegrityError: when it is not the one that was recorded.
         """
-        return self._known.compared(self._read_metrics)
-
-    def _read_metrics(self) -> pd.DataFrame:
         import pandas as pd
 
-        return pd.DataFrame(read_metrics(self._compared_metrics()))
+        return self._known.compared(lambda: pd.DataFrame(read_metrics(self._files.metrics())))
 
     def checks(self, monitor: str | None = None) -> list[RecordedCheck]:
         """Return the evaluations of a metric, in their order: a NaN that was measured is one, an empty cell is none.
@@ -146,7 +131,7 @@ class Run:
             IntegrityError: see `metrics`.
         """
         name = self._known.value.objective.monitor if monitor is None else monitor
-        found = self._known.compared(lambda: read_checks(self._compared_metrics(), name))
+        found = self._known.compared(lambda: read_checks(self._files.metrics(), name))
         if not found:
             available = [str(column) for column in self.metrics if column not in ("epoch", "step")]
             raise ConfigError(
@@ -156,15 +141,23 @@ class Run:
             )
         return found
 
-    def _compared_metrics(self) -> Path:
+    def plot(self, ax: Any = None) -> Figure:
+        """Draw the objective's metric, with the best epoch, the stop and the patience window; return the figure.
+
+        A run that goes on is drawn as far as it is.
+
+        Args:
+            ax: the matplotlib axes to draw in; None makes a new figure.
+
+        Raises:
+            RecordError: before the first check.
+            IntegrityError: for metrics that are not as they were recorded.
+        """
+        from keepbest.reports.curve import plot_curve
+
+        checks = self.checks()
         record = self._known.value
-        path = self._compared_file(METRICS_FILE, LARGEST_TABLE, record.metrics_sha256, "table of metrics")
-        if not path.is_file():
-            state = f"the run is {record.status.value}"
-            raise RecordError(f"the metrics of a run begin with its first check: {state}, and {path} does not exist.")
-        if not self._trust:
-            require_modest_table(path)
-        return path
+        return plot_curve(checks, record.objective, record, ax)
 
     @property
     def best_model_path(self) -> Path:
@@ -177,28 +170,15 @@ class Run:
             RecordError: when the run kept none, the record does not say enough of it, or the file is gone.
             IntegrityError: when it is not the file that was recorded.
         """
-        with self._known.compared(self._open_best) as file:
+        with self._known.compared(self._files.open_best) as file:
             return Path(file.name)
-
-    def _open_best(self) -> BinaryIO:
-        from keepbest.reading.recorded_checkpoint import open_recorded
-
-        record = self._known.value
-        if record.best_model_path is None:
-            raise RecordError(f"the run has no best model: it is {record.status.value}. See its {RUN_FILE}.")
-        path = self._file(record.best_model_path)
-        if None in (record.best_sha256, record.best_bytes) and not self._trust:
-            raise RecordError(
-                "a record must hold the size and the hash of the best checkpoint, best_bytes or best_sha256 is null. "
-                f"{IF_TRUSTED}"
-            )
-        return open_recorded(path, record.best_sha256, record.best_bytes)
 
     def load_model(self, device: str = "cpu") -> LightningModule:
         """Return the LightningModule with the best weights, in eval mode.
 
         It is made from the run's config; arguments that the config leaves null are taken from the checkpoint's
         hyperparameters, where training has stored what it learnt from the data (the sizes of keepbest's models).
+        The global random number generators are left as they were.
 
         Args:
             device: where the weights go, in torch's words.
@@ -208,25 +188,32 @@ class Run:
                 than the model's.
             ConfigError: when the model's class is not allowed, or cannot be found or made, or the device is none.
         """
-        from lightning.pytorch import LightningModule
+        from keepbest.reading.undisturbed import generators_kept
 
-        from keepbest.composition.build import build_model
-        from keepbest.composition.screening import screen
-        from keepbest.reading.saved_model import completed, require_data
+        made = self._made  # first: the record that was read last is that of the checkpoint
+        made.section("model")
+        checkpoint = self._known.compared(self._files.read_best)
+        with generators_kept():
+            return made.model(checkpoint, device)
 
-        config = self._node("model")  # first: the record that was read last is that of the checkpoint
-        checkpoint = self._known.compared(self._read_best)
-        node = completed(config, checkpoint.get("hyper_parameters"))
-        screen(node, "model", LightningModule, self._allowance)
-        with telling(ConfigError, "the run's config must describe a model that can be made"):
-            model = build_model(node)
-            model.configure_model()
-        with telling(IntegrityError, "the best checkpoint must hold the weights of the run's model"):
-            model.on_load_checkpoint(checkpoint)
-            model.load_state_dict(checkpoint["state_dict"], assign=True)  # keeps the precision that was trained in
-        require_data(model)
-        with telling(ConfigError, f"device must be one of this machine with room for the model, got {device!r}"):
-            return model.to(device).eval()
+    def predict(self, inputs: Any, *, device: str = "cpu") -> Any:
+        """Return what the best model's `forward` gives for a batch, without gradients: a quick look.
+
+        The model is loaded at the first call, and kept until the record names another best.
+
+        Args:
+            inputs: a batch: a tensor, a NumPy array, numbers in lists, a list of samples (which are stacked), or a
+                mapping of such. A tuple holds several arguments of `forward`. Numbers with a fraction are given the
+                type of the model's weights.
+            device: where the model computes, in torch's words.
+
+        Returns:
+            The result, its tensors on the CPU.
+
+        Raises:
+            ConfigError: for inputs that the model does not take; and what `load_model` raises.
+        """
+        return self._predictor.predict(inputs, device)
 
     def datamodule(self) -> LightningDataModule:
         """Return the LightningDataModule of the run's config, set up for fitting and testing.
@@ -237,63 +224,60 @@ class Run:
             ConfigError: when its class is not allowed, or cannot be found or made.
             KeepbestError: whatever else keeps it from being set up.
         """
-        from lightning.pytorch import LightningDataModule
+        from keepbest.reading.run_model import set_up
 
-        from keepbest.composition.build import build_datamodule
-        from keepbest.composition.screening import screen
-
-        node = self._node("data")
-        screen(node, "data", LightningDataModule, self._allowance)
-        with telling(DataError, "the run's data must be there, as they were when it was trained"):
-            datamodule = build_datamodule(node)
-            datamodule.prepare_data()
-            datamodule.setup("fit")
-            datamodule.setup("test")
+        datamodule = self._made.datamodule()
+        set_up(datamodule, "fit", "test")
         return datamodule
 
-    def _file(self, name: str, largest: int | None = None) -> Path:
-        return (self.directory / name).resolve() if self._trust else require_file(self.directory, name, largest)
+    def evaluate(
+        self, split: str = "val", *, data: Mapping[str, Any] | None = None, device: str = "auto"
+    ) -> dict[str, float]:
+        """Return the metrics of the best checkpoint on a split of its data, or of other data.
 
-    def _compared_file(self, name: str, largest: int, sha256: str | None, noun: str) -> Path:
-        """Return the path of a file that has the recorded hash, where there is one."""
-        from keepbest.checkpoints.hashing import require_sha256
+        Lightning's `Trainer.validate` or `Trainer.test` computes them on one device, with the run's seed, number of
+        threads and precision, and, on the run's own data, its `limit_*_batches`. On the CPU a run of the CPU gives
+        the recorded score bit for bit; where "val" gives another one, beyond a thousandth, there is a warning.
+        Nothing is written, and the process's generators and settings are left as they were.
 
-        path = self._file(name, largest)
-        if sha256 and not self._trust:
-            require_sha256(path, sha256, noun)
-        return path
+        The config's callbacks, loggers, plugins and strategy take no part, so that a metric that a callback logs is
+        missing; of a run that is opened with `trust=True`, callbacks of your own do.
 
-    def _read_best(self) -> dict[str, Any]:
-        from keepbest.checkpoints.loading import read_opened
-        from keepbest.reading.archive import require_stored
+        Args:
+            split: "val" or "test".
+            data: the config of another data module, a plain dict with a `_target_`; None for the run's own. It prepares
+                its data by itself: what it standardises by are its own statistics.
+            device: in torch's words; "auto" is the accelerator of the run's config, where this machine has it.
 
-        with self._open_best() as file:
-            require_stored(file)
-            return read_opened(file)
+        Raises:
+            ConfigError: for another split, for a model or a data module that has none of it, and for data that are
+                not made for the model; and what `load_model` and `datamodule` raise.
+            DataError: when the split has no batches, or the data cannot be read.
+        """
+        from keepbest.reading.evaluation import warn_of_another_score
 
-    def _node(self, section: str) -> dict[str, Any]:
-        node = self.config.get(section)
-        if not isinstance(node, dict):
-            rule = f"it must be a mapping with the _target_ of a class, and is a {type(node).__name__}"
-            raise ConfigError(rule, key=section)
-        return node
+        found = self.evaluation(split, data=data, device=device)
+        warn_of_another_score(found, self._known.value)
+        return found.metrics
+
+    def evaluation(
+        self, split: str = "val", *, data: Mapping[str, Any] | None = None, device: str = "auto"
+    ) -> Evaluation:
+        """Return what `evaluate` does, with what it was measured on: an entry of the record's `evaluations`."""
+        from keepbest.reading.evaluation import Wanted, evaluation_of
+
+        wanted, made = Wanted(split, data, device), self._made
+        checkpoint = self._known.compared(self._files.read_best)
+        return evaluation_of(wanted, made, checkpoint, self._known.value)
 
     @functools.cached_property
-    def _allowance(self) -> Allowance:
-        from keepbest.composition.allowance import Allowance, modules_wanted_by
+    def _made(self) -> RunModel:
+        from keepbest.reading.run_model import RunModel
 
-        made = [self.config.get(section) for section in ("model", "data")]
-        return Allowance(self.directory, self._modules, self._trust, modules_wanted_by(made, self._modules))
+        return RunModel(self.directory, self.config, self._modules, trust=self._trust)
 
+    @functools.cached_property
+    def _predictor(self) -> Predictor:
+        from keepbest.reading.prediction import Predictor
 
-def checked_modules(modules: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of modules.
-
-    Raises:
-        ConfigError: when they are none.
-    """
-    if isinstance(modules, str) or not all(isinstance(name, str) and name for name in modules):
-        raise ConfigError(
-            "modules must be a list of names", received=modules, remedy='Write it as modules=["my_module"]'
-        )
-    return tuple(modules)
+        return Predictor(self._known, self.load_model)

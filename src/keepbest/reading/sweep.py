@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from keepbest.errors import RecordError
 from keepbest.reading.job_records import JobRecords, statuses
+from keepbest.reading.named_modules import checked_modules
 from keepbest.reading.ranking import objective_of_all, ranked, the_best
-from keepbest.reading.run import Run, checked_modules
+from keepbest.reading.run import Run
 from keepbest.reading.run_files import LARGEST_SWEEP, require_file, require_inside
-from keepbest.records.locations import run_directory
+from keepbest.records.locations import OUTPUTS, newest_sweep, run_directory
 from keepbest.records.run_record import RunRecord
 from keepbest.records.store import SWEEP_FILE, read_sweep
 
@@ -43,6 +44,20 @@ def open_sweep(path: str | Path, *, trust: bool = False, modules: Sequence[str] 
         ConfigError: for what is no path, and for modules that are no list of names.
     """
     return Sweep(run_directory(path, "sweep").resolve(), trust=trust, modules=modules)
+
+
+def latest_sweep(outputs: str | Path = OUTPUTS, *, trust: bool = False, modules: Sequence[str] = ()) -> Sweep:
+    """Open the sweep that was launched last.
+
+    Args:
+        outputs: the directory that holds `sweeps`.
+        trust: see `open_run`.
+        modules: see `open_run`.
+
+    Raises:
+        RecordError: when there is none; and what `open_sweep` raises.
+    """
+    return Sweep(newest_sweep(Path(outputs).expanduser()).resolve(), trust=trust, modules=modules)
 
 
 class Sweep:

@@ -1,4 +1,4 @@
-"""Where runs lie: `outputs/runs`, and the link to the newest."""
+"""Where runs and sweeps lie: `outputs/runs` with the link to the newest, and `outputs/sweeps`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from keepbest.errors import ConfigError, RecordError
 from keepbest.records.store import RUN_FILE, SWEEP_FILE
 
-OUTPUTS, RUNS, LATEST = "outputs", "runs", "latest"
+OUTPUTS, RUNS, SWEEPS, LATEST = "outputs", "runs", "sweeps", "latest"
 
 
 def new_id() -> str:
@@ -73,3 +73,17 @@ def newest_run(outputs: Path) -> Path:
     if not runs:
         raise RecordError(f"there is no run in {str(outputs)!r}. Train one with keepbest train, or name the directory.")
     return runs[-1]
+
+
+def newest_sweep(outputs: Path) -> Path:
+    """Return the directory of the sweep that was launched last, by the names, which begin with the time.
+
+    Raises:
+        RecordError: when there is none.
+    """
+    sweeps = sorted(path.parent for path in (outputs / SWEEPS).glob(f"*/{SWEEP_FILE}"))
+    if not sweeps:
+        raise RecordError(
+            f"there is no sweep in {str(outputs)!r}. Make one with keepbest train -m, or name the directory."
+        )
+    return sweeps[-1]

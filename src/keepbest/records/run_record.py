@@ -115,6 +115,23 @@ class Environment:
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """The best checkpoint, evaluated again after the run: on which split, of which data, and what came out.
+
+    `data` is the config of other data than the run's, null for its own; `best_sha256` tells which checkpoint it was,
+    for a run that goes on may get a better one. `finished` is in ISO 8601 with the time zone.
+    """
+
+    split: str
+    data: dict[str, Any] | None
+    metrics: dict[str, float]
+    finished: str
+    device: str
+    best_sha256: str | None
+    keepbest_version: str | None = None
+
+
+@dataclass(frozen=True)
 class Timing:
     """When the run ran: times in ISO 8601 with the time zone, duration in seconds, whole epochs trained."""
 
@@ -129,7 +146,7 @@ class RunRecord:
     """All that is known about a run. None means that it did not happen.
 
     `config_sha256` is the hash of `config.yaml`; `metrics_sha256` that of `metrics.csv`, which grows while a run goes
-    on: it is null until the run has its result.
+    on: it is null until the run has its result. `evaluations` grows after the run, by `keepbest evaluate`.
 
     Paths are relative to the run directory, so that a moved or copied run still opens.
     """
@@ -155,6 +172,7 @@ class RunRecord:
     trajectory: TrajectoryReference | None = None
     timing: Timing = field(default_factory=Timing)
     metrics_sha256: str | None = field(default=None, metadata=_ADDED_LATER)
+    evaluations: list[Evaluation] = field(default_factory=list, metadata=_ADDED_LATER)
     schema_version: int = SCHEMA_VERSION
 
     def as_dict(self) -> dict[str, Any]:
@@ -181,5 +199,5 @@ class RunRecord:
 _KEY_ORDER = (
     "schema_version", "id", "status", "error", "objective", "seed", "config_sha256", "metrics_sha256",
     "best_model_path", "best_model_score", "best_epoch", "best_step", "best_sha256", "best_bytes",
-    "last", "verified", "stopping", "policy_best", "test", "trajectory", "environment", "timing",
+    "last", "verified", "stopping", "policy_best", "test", "trajectory", "environment", "timing", "evaluations",
 )  # fmt: skip

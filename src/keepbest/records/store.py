@@ -12,7 +12,8 @@ from typing import Any
 
 from keepbest.errors import IntegrityError, RecordError
 from keepbest.records.atomic import create_text, write_text
-from keepbest.records.run_record import RunRecord
+from keepbest.records.plain_data import plain
+from keepbest.records.run_record import Evaluation, RunRecord
 from keepbest.records.sweep_record import SweepRecord
 
 RUN_FILE = "run.json"
@@ -40,6 +41,23 @@ def create_record(run_dir: Path, record: RunRecord) -> None:
         FileExistsError: when the directory holds a run.
     """
     create_text(run_dir / RUN_FILE, sealed(record.as_dict()))
+
+
+def add_evaluation(run_dir: Path, evaluation: Evaluation) -> None:
+    """Add an evaluation to `run.json`, atomically; whatever else it holds, known to this version or not, stays.
+
+    Whoever calls this holds the directory.
+
+    Raises:
+        RecordError: when the directory has no record, or holds something else.
+        IntegrityError: when it is not the file that was written: a seal would pass it off as whole.
+    """
+    data = _read(run_dir, RUN_FILE, "run", verify=True)
+    with _short_messages(run_dir / RUN_FILE):
+        RunRecord.from_dict(data)
+    del data[CHECKSUM]
+    data["evaluations"] = [*data.get("evaluations", []), plain(evaluation)]
+    write_text(run_dir / RUN_FILE, sealed(data))
 
 
 def sealed(data: dict[str, Any]) -> str:

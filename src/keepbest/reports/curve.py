@@ -66,7 +66,9 @@ def plot_curve(checks: Sequence[CheckPoint], objective: Objective, record: RunRe
     axes.set_ylabel(cut(objective.monitor, 60), **LITERAL)
     axes.set_title(cut(_title(record), 90), fontsize=10, loc="left", **LITERAL)
     finish_axes(axes, values)
-    for text in axes.legend(frameon=False, fontsize=8).get_texts():
+    # matplotlib's own choice of a place shuns the window more than the curve
+    corner = "upper right" if objective.mode == "min" else "lower right"
+    for text in axes.legend(loc=corner, edgecolor="none", framealpha=0.85, fontsize=8).get_texts():
         text.set_parse_math(False)
         text.set_text(cut(text.get_text(), 60))
     figure: Figure = axes.figure

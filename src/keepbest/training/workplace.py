@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextmanager
-def workplace(run_dir: Path, started_in: str) -> Iterator[Path]:
+def workplace(run_dir: Path, started_in: str, *, moves: bool = True, imports: bool = True) -> Iterator[Path]:
     """Work in the directory where a run was started, for the duration of the block; yield it.
 
     A run that lies below the present working directory stays there: it was copied along with its project. So does one
@@ -19,14 +19,19 @@ def workplace(run_dir: Path, started_in: str) -> Iterator[Path]:
     Args:
         run_dir: the run's directory.
         started_in: the working directory that its record names.
+        moves: whether relative paths are looked up from there; else from here.
+        imports: whether modules are imported from there.
     """
     here, there = Path.cwd(), Path(started_in)
     if there == here or run_dir.resolve().is_relative_to(here.resolve()) or not there.is_dir():
         there = here
-    os.chdir(there)
-    sys.path.insert(0, str(there))
+    if moves:
+        os.chdir(there)
+    if imports:
+        sys.path.insert(0, str(there))
     try:
         yield there
     finally:
-        sys.path.remove(str(there))
+        if imports:
+            sys.path.remove(str(there))
         os.chdir(here)

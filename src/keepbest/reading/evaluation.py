@@ -1,0 +1,219 @@
+"""The best checkpoint of a run, evaluated again by Lightning's own loops."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from keepbest.errors import ConfigError, DataError, did_you_mean
+from keepbest.reading.run_model import RunModel, set_up
+from keepbest.reading.telling import telling
+from keepbest.reading.undisturbed import generators_kept, interruptible, quiet, switches_kept, take_threads
+from keepbest.records.run_record import Evaluation, RunRecord
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+
+SPLITS = {"val": "validation_step", "test": "test_step"}
+"""What can be evaluated, and the step of the model that does it."""
+
+_LOADERS = {"val": "val_dataloader", "test": "test_dataloader"}
+_SETTINGS = ("precision", "deterministic", "benchmark", "inference_mode")
+_LIMITS = ("limit_val_batches", "limit_test_batches", "overfit_batches")
+_ACCELERATORS = ("cpu", "gpu", "cuda", "mps", "auto")
+_NEAR = 1e-3
+"""Share of the recorded score beyond which another one is no matter of another device."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be evaluated.
+
+    Args:
+        split: "val" or "test".
+        data: the config of other data than the run's own, a mapping; None for those.
+        device: in torch's words, or "auto".
+    """
+
+    split: str
+    data: Any
+    device: str
+
+    def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            near = did_you_mean(self.split, SPLITS) if isinstance(self.split, str) else ""
+            raise ConfigError(f"split must be one of {', '.join(SPLITS)}", received=self.split, remedy=near or None)
+        if self.data is not None and not (isinstance(self.data, Mapping) and "_target_" in self.data):
+            remedy = 'Write it as {"_target_": "keepbest.data.Digits", "batch_size": 32}'
+            raise ConfigError("data must be the config of a data module", received=self.data, remedy=remedy)
+
+
+def evaluation_of(wanted: Wanted, made: RunModel, checkpoint: dict[str, Any], record: RunRecord) -> Evaluation:
+    """Evaluate a checkpoint; see `keepbest.reading.run.Run.evaluate`.
+
+    Args:
+        wanted: what.
+        made: makes the model and the data.
+        checkpoint: the content of the best one.
+        record: the run's, of the time when that was read.
+
+    Raises:
+        KeepbestError: when it cannot be evaluated.
+    """
+    with generators_kept(), switches_kept(), quiet(), interruptible():
+        take_threads(record.environment.threads)
+        trainer = _trainer(made, wanted)
+        datamodule = _datamodule(made, wanted, checkpoint, trainer, record.seed)
+        model = made.model(checkpoint, "cpu")
+        _require_suited(made, model, datamodule, wanted)
+        metrics = _metrics(trainer, model, datamodule, wanted.split, record.objective.monitor)
+    return Evaluation(
+        split=wanted.split,
+        data=None if wanted.data is None else dict(wanted.data),
+        metrics=metrics,
+        finished=datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds"),
+        device=str(trainer.strategy.root_device),
+        best_sha256=record.best_sha256,
+        keepbest_version=_version(),
+    )
+
+
+def _trainer(made: RunModel, wanted: Wanted) -> Trainer:
+    """Return a trainer that evaluates as the run's did, on one device, and does nothing else."""
+    from lightning.pytorch import Trainer
+
+    config = made.config.get("trainer")
+    settings = config if isinstance(config, dict) else {}
+    names = (*_SETTINGS, *(_LIMITS if wanted.data is None else ()))
+    taken = {name: settings[name] for name in names if settings.get(name) is not None}
+    accelerator, devices = _device(wanted.device, settings.get("accelerator"))
+    with telling(ConfigError, f"the run must be one that can be evaluated on device {wanted.device!r}"):
+        return Trainer(
+            **taken,
+            accelerator=accelerator,
+            devices=devices,
+            callbacks=made.own_callbacks(),
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=made.directory,
+        )
+
+
+def _device(name: str, trained_on: object) -> tuple[str, int | list[int]]:
+    """Return Lightning's accelerator and devices for a device in torch's words."""
+    import torch
+    from lightning.pytorch.accelerators import AcceleratorRegistry
+
+    if name == "auto":
+        accelerator = trained_on if isinstance(trained_on, str) and trained_on in _ACCELERATORS else "auto"
+        kind = "cuda" if accelerator == "gpu" else accelerator
+        is_here = kind in ("auto", "cpu") or AcceleratorRegistry.get(kind).is_available()
+        return (accelerator if is_here else "auto"), 1
+    with telling(ConfigError, f"device must be auto, cpu, cuda, cuda:1 or mps, got {name!r}"):
+        device = torch.device(name)
+    if device.type == "cpu":
+        return "cpu", 1
+    return device.type, [device.index or 0]
+
+
+def _datamodule(
+    made: RunModel, wanted: Wanted, checkpoint: dict[str, Any], trainer: Trainer, seed: int | None
+) -> LightningDataModule:
+    """Return the data as training saw them, where their split is drawn from the global generators, too."""
+    from lightning.pytorch import seed_everything
+
+    if seed is not None:
+        with telling(ConfigError, "the run's seed must be one"):
+            seed_everything(seed, workers=True, verbose=False)
+    datamodule = made.datamodule(wanted.data)
+    model = made.untrained_model()  # before the data are set up, for it draws from the generators, too
+    _require_split(model, datamodule, wanted.split)
+    datamodule.trainer = trainer
+    set_up(datamodule, "fit")
+    state = checkpoint.get(type(datamodule).__qualname__)
+    if wanted.data is None and isinstance(state, dict):
+        with telling(DataError, "the run's data module must take its state from the best checkpoint"):
+            datamodule.load_state_dict(state)
+    return datamodule
+
+
+def _require_split(model: LightningModule, datamodule: LightningDataModule, split: str) -> None:
+    from lightning.pytorch.utilities.model_helpers import is_overridden
+
+    for thing, name in ((model, SPLITS[split]), (datamodule, _LOADERS[split])):
+        if not is_overridden(name, thing):
+            raise ConfigError(
+                f"a run can be evaluated on {split!r} only with a {name}, {type(thing).__name__} has none"
+            )
+
+
+def _require_suited(made: RunModel, model: LightningModule, datamodule: LightningDataModule, wanted: Wanted) -> None:
+    """Refuse data of other sizes than the model has learnt from the attributes of its own data module."""
+    node = made.section("model")
+    for name in ("input_shape", "num_outputs"):
+        stated, learnt = getattr(datamodule, name, None), model.hparams.get(name)
+        if name not in node or node[name] is not None or stated is None or learnt is None:
+            continue
+        if _plain(stated) != _plain(learnt):
+            whose = "the run's own data now have" if wanted.data is None else f"{type(datamodule).__name__} has"
+            rule = f"data must be such as the model was trained on: {name} {_plain(learnt)}"
+            raise ConfigError(f"{rule}, {whose} {_plain(stated)}")
+
+
+def _plain(size: Any) -> Any:
+    return list(size) if isinstance(size, (list, tuple)) else size
+
+
+def _metrics(
+    trainer: Trainer, model: LightningModule, datamodule: LightningDataModule, split: str, monitor: str
+) -> dict[str, float]:
+    evaluate = trainer.validate if split == "val" else trainer.test
+    with telling(
+        DataError, f"the best model must be one to evaluate on the {split} batches of {type(datamodule).__name__}"
+    ):
+        results = evaluate(model, datamodule=datamodule, verbose=False)
+    batches = trainer.num_val_batches if split == "val" else trainer.num_test_batches
+    if sum(batches) == 0:
+        raise DataError(
+            f"the {split} split must have batches, {type(datamodule).__name__} has none. Check its split sizes, and "
+            "trainer.limit_*_batches of the run's config."
+        )
+    metrics = {name: float(value) for result in results for name, value in result.items()}
+    measured = trainer.callback_metrics.get(monitor)
+    if measured is not None:  # one that is logged for callbacks only
+        metrics.setdefault(monitor, float(measured))
+    return metrics
+
+
+def warn_of_another_score(evaluation: Evaluation, record: RunRecord) -> None:
+    """Warn where the run's own validation data do not give the recorded score, beyond what another device does.
+
+    Args:
+        evaluation: of the best checkpoint.
+        record: of the run.
+    """
+    monitor, recorded = record.objective.monitor, record.best_model_score
+    measured = evaluation.metrics.get(monitor)
+    if evaluation.data is not None or evaluation.split != "val" or recorded is None or measured is None:
+        return
+    if not math.isclose(recorded, measured, rel_tol=_NEAR):
+        warnings.warn(
+            f"{monitor} of the best checkpoint came out as {measured!r}, recorded is {recorded!r}: the data are not "
+            "what they were, validation is random, or it ran in several processes, which count some samples twice.",
+            stacklevel=3,
+        )
+
+
+def _version() -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("keepbest")
+    except PackageNotFoundError:  # run from source, on the path but not installed
+        return None

@@ -1,0 +1,300 @@
+"""`keepbest evaluate`: the result is added to the record, and nothing else in it changes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import keepbest as package
+from keepbest.cli.evaluate import main
+from keepbest.records.ownership import owned
+from keepbest.records.run_record import RunRecord
+from keepbest.records.store import read_record, sealed
+
+Said = Callable[..., str]
+KINDS = "kinds_to_evaluate"
+
+
+@pytest.fixture
+def run(default_run, tmp_path) -> Path:
+    return Path(shutil.copytree(default_run[1], tmp_path / "run"))
+
+
+@pytest.fixture
+def said(capfd, monkeypatch) -> Said:
+    """Evaluate, expect an exit status, and give all that was said."""
+
+    def evaluate(status: int, *arguments: object) -> str:
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        found = main([str(argument) for argument in arguments])
+        said = capfd.readouterr()
+        assert found == status, said
+        assert "Traceback" not in said.err
+        return str(said.out if status == 0 else said.err)
+
+    return evaluate
+
+
+def text_of(run_dir: Path) -> str:
+    return (run_dir / "run.json").read_text()
+
+
+def edited(run_dir: Path, **changes: object) -> None:
+    data = json.loads(text_of(run_dir))
+    data.pop("checksum")
+    (run_dir / "run.json").write_text(sealed(data | changes))
+
+
+def test_the_command_adds_to_the_record_and_changes_nothing_else_in_it(keepbest, run):
+    before = text_of(run)
+    done = keepbest(["evaluate", "run"], run.parent)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    score = json.loads(before)["best_model_score"]
+    assert "recorded    yes, the same score bit for bit\n" in done.stdout
+    assert f"val         val_loss {score:.6g}  val_acc " in done.stdout
+    assert "added to    run/run.json\n" in done.stdout
+    again = keepbest(["evaluate", "run/config.yaml", "--split", "test", "--device", "cpu"], run.parent)
+    assert again.returncode == 0, again.stderr
+    opened = package.open_run(run)
+    first, second = opened.record["evaluations"]
+    assert first["metrics"]["val_loss"] == score
+    assert (first["split"], first["data"], first["device"]) == ("val", None, "cpu")
+    assert first["best_sha256"] == opened.record["best_sha256"]
+    assert (second["split"], second["metrics"]) == ("test", opened.record["test"])
+    head, _, _ = before.partition('  "evaluations": ')
+    assert text_of(run).startswith(head), "every other key, byte for byte"
+    assert not (run.parent / "outputs").exists()
+    assert not (run.parent / "lightning_logs").exists()
+
+
+def test_a_record_of_before_there_were_evaluations_and_one_of_a_later_version_keep_what_they_hold(run, said):
+    data = json.loads(text_of(run))
+    for key in ("checksum", "evaluations", "metrics_sha256"):
+        data.pop(key)
+    text = sealed({**data, "from_later": {"a": [1, 1e-7, "é\x1b"]}})
+    (run / "run.json").write_text(text)
+    assert read_record(run).evaluations == []
+    said(0, run)
+    found = json.loads(text_of(run))
+    assert list(found) == [*[*json.loads(text)][:-1], "evaluations", "checksum"]
+    assert text_of(run).startswith(text[: text.index(',\n  "checksum"')])
+
+
+def test_other_data_are_named_in_hydras_words_and_recorded_resolved(run, said):
+    out = said(0, run, "--data", "digits", "data.batch_size=32", "data.split_seed=7")
+    assert "data        keepbest.data.Digits\n" in out
+    assert "recorded" not in out
+    (entry,) = package.open_run(run).record["evaluations"]
+    assert (entry["data"]["batch_size"], entry["data"]["split_seed"]) == (32, 7)
+    assert entry["metrics"]["val_loss"] != package.open_run(run).record["best_model_score"]
+
+
+def test_a_users_own_conf_comes_first(run, said, monkeypatch):
+    conf = run.parent / "conf" / "data"
+    conf.mkdir(parents=True)
+    (conf / "mine.yaml").write_text("_target_: keepbest.data.Digits\nsplit_seed: ${seed}\n")
+    monkeypatch.chdir(run.parent)
+    said(0, "run", "--data", "mine")
+    assert package.open_run(run).record["evaluations"][0]["data"] == {
+        "_target_": "keepbest.data.Digits",
+        "split_seed": package.open_run(run).record["seed"],
+    }
+
+
+WRONG = {
+    "no such option": (["--data", "digitz"], "data: it must be one of .*Did you mean 'digits'"),
+    "no such key": (["--data", "digits", "data.batchsize=3"], "data has no key 'batchsize'.*Did you mean 'batch_size'"),
+    "no value": (["--data", "csv"], r"data\.path: a value must be given\. Add data\.path=\.\.\. to the command"),
+    "another shape": (["--data", "breast_cancer"], r"trained on: input_shape \[1, 8, 8\], BreastCancer has \[30\]"),
+    "a wrong value": (["--data", "digits", "data.batch_size=many"], "batch_size"),
+    "no option first": (["--data", "data.batch_size=3"], "the first word must be an option of the group data"),
+    "another section": (["--data", "digits", "model.hidden_sizes=[3]"], "only the data can be other"),
+    "no override": (["--data", "digits", "32"], "an override reads data.key=value, got '32'"),
+    "not Hydra's words": (["--data", "digits", "data.batch_size=[3"], "an override reads"),
+    "no such split": (["--split", "tests"], "split must be one of val, test, got 'tests'. Did you mean 'test'"),
+    "no such flag": (["--spilt", "test"], "cannot be called so"),
+    "no such device": (["--device", "nonsense"], "device must be auto"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_is_told_with_a_remedy_and_status_2(run, said, arguments, message):
+    import re
+
+    before = text_of(run)
+    assert re.search(message, said(2, run, *arguments))
+    assert text_of(run) == before
+
+
+def test_a_run_without_a_best_is_wrong_usage(run, said):
+    edited(run, best_model_path=None, status="failed")
+    assert "must have a best checkpoint; this one is failed, and has none" in said(2, run)
+
+
+def test_what_is_no_run_is_wrong_usage(tmp_path, said):
+    assert "a run is a directory" in said(2, tmp_path / "nowhere")
+    assert "cannot be called so: the following arguments are required" in said(2, "--split", "val")
+    assert "usage" in said(2)
+    assert "usage" in said(0, "--help")
+
+
+@pytest.mark.parametrize("trust", [[], ["--trust"]], ids=str)
+def test_damage_and_edits_are_refused_with_status_1(run, said, trust):
+    checkpoint, record = run / "checkpoints" / "best.ckpt", text_of(run)
+    content = checkpoint.read_bytes()
+    checkpoint.write_bytes(content[:-1] + b"x")
+    assert "must have the sha256 it was recorded with" in said(1, run, *trust)
+    checkpoint.write_bytes(content)
+    (run / "run.json").write_text(record.replace('"status": "completed"', '"status": "diverged"'))
+    edited_text = text_of(run)
+    assert "must have the checksum" in said(1, run, *trust)
+    assert text_of(run) == edited_text
+
+
+def test_a_run_that_is_being_trained_is_refused(run, said):
+    """By another process: a lock of this one would be its own."""
+    code = f"from keepbest.records.ownership import owned\nwith owned(__import__('pathlib').Path({str(run)!r})):\n"
+    code += "    print('held', flush=True)\n    input()\n"
+    holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout
+    assert holder.stdout.readline() == "held\n"
+    before = text_of(run)
+    assert "one process at a time works in the directory of a run" in said(2, run)
+    holder.communicate("\n")
+    assert text_of(run) == before
+    said(0, run)
+
+
+MODULE = """
+import torch
+from keepbest.data import Digits
+from keepbest.models import MLPClassifier
+
+class MyDigits(Digits):
+    pass
+
+class MyNet(MLPClassifier):
+    pass
+"""
+
+
+def test_a_users_own_classes_are_named_or_trusted_and_found_where_the_run_was_started(keepbest, tmp_path, said):
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / f"{KINDS}.py").write_text(MODULE)
+    settings = ["trainer.max_epochs=2", f"model._target_={KINDS}.MyNet", f"data._target_={KINDS}.MyDigits"]
+    done = keepbest(["train", *settings, "hydra.run.dir=run"], work)
+    assert done.returncode == 0, done.stderr
+    run = work / "run"
+    assert f"If you trust that code: --modules {KINDS}; --trust allows everything" in said(2, run)
+    assert KINDS not in sys.modules
+    for allowed in (["--modules", KINDS], ["--trust"]):
+        assert "same score bit for bit" in said(0, run, *allowed)
+        sys.modules.pop(KINDS, None)
+    assert len(read_record(run).evaluations) == 2
+
+
+def test_a_place_that_a_record_names_is_not_imported_from_unasked(run, tmp_path, said):
+    """It may be where whoever made the run has put modules of their own."""
+    place, here = tmp_path / "place", tmp_path / "here"
+    place.mkdir()
+    here.mkdir()
+    (place / "sklearn.py").write_text(f"open({str(tmp_path / 'hit')!r}, 'w')\n")
+    edited(run, environment={**read_record(run).as_dict()["environment"], "cwd": str(place)})
+    done = subprocess.run(
+        [sys.executable, "-m", "keepbest", "evaluate", str(run)], cwd=here, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "hit").exists()
+
+
+def test_relative_paths_are_those_of_the_run_and_of_other_data_those_of_the_caller(
+    run_job, tmp_path, said, monkeypatch
+):
+    work, here = tmp_path / "work", tmp_path / "here"
+    for place, name, flip in ((work, "table.csv", 1), (here, "new.csv", -1)):
+        place.mkdir()
+        rows = [f"{number % 17},{number % 13},{'ab'[flip * (number % 17) > flip * 8]}" for number in range(120)]
+        (place / name).write_text("\n".join(["x,y,kind", *rows]) + "\n")
+    monkeypatch.chdir(work)
+    job_dir, _ = run_job("data=csv", "data.path=table.csv", "data.target=kind", "trainer.max_epochs=2")
+    monkeypatch.chdir(here)
+    assert "same score bit for bit" in said(0, job_dir)
+    said(0, job_dir, "--split", "test", "--data", "csv", "data.path=new.csv", "data.target=kind")
+    assert Path.cwd() == here
+    own, other = read_record(job_dir).evaluations
+    assert (own.data, other.data and other.data["path"]) == (None, "new.csv")
+    assert other.metrics != read_record(job_dir).test
+    assert "table.csv" in said(1, job_dir, "--data", "csv", "data.path=table.csv", "data.target=kind")
+
+
+def test_a_function_in_a_config_needs_trust(run, said):
+    from keepbest.composition.resolved import read_config, write_config
+
+    config = read_config(run)
+    write_config(run, {**config, "data": {"_target_": "os.system", "command": "true"}})
+    edited(run, config_sha256=None)
+    assert "everything you can do: --trust" in said(2, run)
+
+
+def test_a_finished_sweep_with_evaluated_members_opens_resumes_and_proves(keepbest, tmp_path):
+    settings = [
+        "trainer=cpu", "trainer.max_epochs=4", "model.hidden_sizes=[4]", "data.batch_size=256",
+        "callbacks.early_stopping.patience=1,3", "seed=1",
+    ]  # fmt: skip
+    done = keepbest(["train", "-m", *settings, "hydra.sweep.dir=sweep"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    best = package.open_sweep(tmp_path / "sweep").best().directory.name
+    done = keepbest(["evaluate", "sweep"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"the best of 2 jobs: {best}\n" in done.stdout
+    assert "same score bit for bit" in done.stdout
+    for number in (0, 1):
+        done = keepbest(["evaluate", f"sweep/{number}", "--split", "test"], tmp_path)
+        assert done.returncode == 0, done.stderr
+    before = [text_of(tmp_path / "sweep" / str(number)) for number in (0, 1)]
+    done = keepbest(["resume", "sweep", "hydra.sweeper.prove=2"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "proved: 2" in done.stdout
+    assert [text_of(tmp_path / "sweep" / str(number)) for number in (0, 1)] == before
+    table = package.open_sweep(tmp_path / "sweep").table()
+    assert list(table["status"]) == ["completed", "completed"]
+
+
+def test_a_run_that_goes_on_keeps_its_evaluations_and_ends_as_ever(keepbest, tmp_path, run_job):
+    whole = keepbest(["train", "trainer=cpu", "trainer.max_epochs=4", "hydra.run.dir=whole"], tmp_path)
+    short = keepbest(["train", "trainer=cpu", "trainer.max_epochs=2", "hydra.run.dir=short"], tmp_path)
+    assert (whole.returncode, short.returncode) == (0, 0)
+    assert keepbest(["evaluate", "short"], tmp_path).returncode == 0
+    unchanged = text_of(tmp_path / "short")
+    done = keepbest(["resume", "short"], tmp_path)
+    assert "this run has its result" in done.stdout
+    assert text_of(tmp_path / "short") == unchanged
+    done = keepbest(["resume", "short", "trainer.max_epochs=4"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    records: list[RunRecord] = [read_record(tmp_path / name) for name in ("whole", "short")]
+    assert records[0].best_model_score == records[1].best_model_score
+    assert records[0].test == records[1].test
+    (entry,) = records[1].evaluations
+    assert entry.best_sha256 != records[1].best_sha256, "it tells which checkpoint was evaluated"
+    with owned(tmp_path / "short"):
+        pass
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_another_score_than_the_recorded_one_is_told_with_its_distance(run, said, devices):
+    from keepbest.composition.resolved import read_config, write_config
+
+    config = read_config(run)
+    write_config(run, {**config, "trainer": {**config["trainer"], "devices": devices}})
+    edited(run, config_sha256=None, best_model_score=0.125)
+    out = said(0, run)
+    assert "recorded    no: val_loss was 0.125, is 0.0" in out
+    assert ("several processes, which count some samples twice" in out) is (devices == 2)
