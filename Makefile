@@ -6,7 +6,7 @@ JOBS ?= 2
 IN_VENV := .venv/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help train test slow-test crash-test lint format clean set-up-train set-up-test
+.PHONY: help train test slow-test crash-test lint format notebooks clean set-up-train set-up-test
 
 help:
 	@echo "make train    set up .venv and train on scikit-learn's digits; ARGS='model=cnn seed=1' overrides"
@@ -15,6 +15,7 @@ help:
 	@echo "make crash-test  kill trainings over and over at random instants and compare what comes out"
 	@echo "make lint     ruff and mypy alone"
 	@echo "make format   let ruff rewrite the code"
+	@echo "make notebooks   build notebooks/*.ipynb from the scripts beside them"
 	@echo "make clean    remove .venv and what tools leave behind; outputs/ stays"
 
 train: set-up-train
@@ -41,6 +42,9 @@ lint: set-up-test
 format: set-up-test
 	$(IN_VENV) ruff format
 	$(IN_VENV) ruff check --fix
+
+notebooks: set-up-test
+	$(IN_VENV) jupytext --to ipynb --update notebooks/*.py
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

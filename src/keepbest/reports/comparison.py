@@ -13,6 +13,7 @@ from rich.text import Text
 from keepbest.reading.comparison import Comparison
 from keepbest.reading.differences import ABSENT
 from keepbest.reading.overrides import short_names
+from keepbest.reports.console import standard_console
 from keepbest.reports.fitted_table import Column, one_line, shortened, show_table, terminal_width
 from keepbest.reports.run_view import yaml_like
 
@@ -31,7 +32,7 @@ def show_comparison(comparison: Comparison, console: Console | None = None) -> N
         comparison: of the runs.
         console: where to; None: standard output.
     """
-    output = console or Console(highlight=False)
+    output = console or standard_console()
     labels = _labels(len(comparison.runs))
     results, settings = _results(comparison), _settings(comparison)
     for label, run in zip(labels, comparison.runs, strict=True):

@@ -12,6 +12,7 @@ from keepbest.reading.job_records import MISSING, UNREADABLE
 from keepbest.reading.listed_run import ListedRun
 from keepbest.reading.overrides import short_names
 from keepbest.records.run_record import RunStatus
+from keepbest.reports.console import standard_console
 from keepbest.reports.fitted_table import Column, one_line, shortened, show_table
 
 _STYLES = {
@@ -30,7 +31,7 @@ def show_listing(rows: Sequence[ListedRun], found: int, console: Console | None 
         found: how many there are.
         console: where to; None: standard output.
     """
-    output = console or Console(highlight=False)
+    output = console or standard_console()
     left_out = show_table(
         _columns(rows, output.is_terminal), output, styles=[_STYLES.get(row.status, "") for row in rows]
     )

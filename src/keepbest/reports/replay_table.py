@@ -11,6 +11,7 @@ from rich.text import Text
 
 from keepbest.errors import printable
 from keepbest.reading.replay import Replay
+from keepbest.reports.console import standard_console
 
 MOST_ROWS = 20
 _LEFT_OUT_SHOWN = 3
@@ -25,7 +26,7 @@ def show_replay(replay: Replay, max_regret: float, console: Console | None = Non
         max_regret: the mean regret that is allowed.
         console: where to; None: standard output.
     """
-    output = console or Console(highlight=False)
+    output = console or standard_console()
     shown = _chosen(replay)
     output.print(Text(printable(_headline(replay))), soft_wrap=True)
     if shown.size:

@@ -20,6 +20,7 @@ from keepbest.reading.opening import opening_expression
 from keepbest.reading.run import Run
 from keepbest.records.metrics_table import RecordedCheck
 from keepbest.records.run_record import RunRecord, RunStatus
+from keepbest.reports.console import standard_console
 from keepbest.reports.fitted_table import one_line, shortened
 from keepbest.reports.sparkline import glyphs_for, plot
 
@@ -36,7 +37,7 @@ def show_run(run: Run, shown: Path, console: Console | None = None, *, traceback
         console: where to; None: standard output.
         traceback: whether that of an error is printed whole.
     """
-    output = console or Console(highlight=False)
+    output = console or standard_console()
     record = RunRecord.from_dict(run.record)
     print_facts(output, {"run": record.id})
     _line(output, "status", Text(record.status.value, style=_STYLE.get(record.status, "bold yellow")))

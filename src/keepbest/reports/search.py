@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from keepbest.errors import printable
+from keepbest.reports.console import standard_console
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def show_search(sweep_dir: Path, outline: SearchOutline, console: Console | None
         outline: of the search.
         console: where to; None: standard output.
     """
-    output = console or Console(highlight=False)
+    output = console or standard_console()
     how = f"{outline.n_trials} trials, {outline.n_jobs} at a time" if outline.n_trials > 1 else "1 trial"
     lines = [f"search that {outline.direction}s {outline.monitor}: {how}, {outline.sampler}, in {sweep_dir}"]
     lines += [f"  {key}: {values}" for key, values in outline.parameters.items()]
@@ -60,7 +61,7 @@ def show_search_end(
         ended_early: None where it did not.
         console: where to; None: standard output.
     """
-    output = console or Console(highlight=False)
+    output = console or standard_console()
     rows = [("trials", ", ".join(f"{count} {state}" for state, count in counts.items()))]
     if best is not None:
         rows.insert(0, ("best trial", best))

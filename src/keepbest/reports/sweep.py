@@ -14,6 +14,7 @@ from keepbest.reading.overrides import overrides_of, short_names, varying
 from keepbest.reading.ranking import ranked
 from keepbest.records.run_record import RunRecord, RunStatus
 from keepbest.records.sweep_record import SweepJob
+from keepbest.reports.console import standard_console
 
 MOST_ROWS = 20
 """Jobs that the table after a sweep shows; a larger sweep shows its best and what failed."""
@@ -50,7 +51,7 @@ def show_plan(
         console: where to; None: standard output.
         whole: whether each training is listed.
     """
-    output = console or Console(highlight=False)
+    output = console or standard_console()
     left = sum(len(training.jobs) for training in trainings)
     done = f", {jobs - left} with their results" if left < jobs else ""
     needs = f"{_count(len(trainings), 'training')}{_epochs_at_stake(trainings)}"
@@ -79,7 +80,7 @@ def show_sweep(
         trained_epochs: how many epochs were trained for them, all together.
         console: where to; None: standard output.
     """
-    output = console or Console(highlight=False)
+    output = console or standard_console()
     order = ranked(records)
     failed = [number for number in order if records[number].status is not RunStatus.COMPLETED]
     shown = _chosen(order, failed)

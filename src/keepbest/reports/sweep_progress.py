@@ -14,6 +14,7 @@ from rich.text import Text
 
 from keepbest.errors import printable
 from keepbest.records.run_record import RunRecord, RunStatus
+from keepbest.reports.console import standard_console
 
 _ROWS = 8  # trainings that are shown as they run; more of them leave no room for what was printed before
 _ENDED = frozenset({RunStatus.COMPLETED, RunStatus.DIVERGED, RunStatus.FAILED, RunStatus.INTERRUPTED})
@@ -44,7 +45,7 @@ class SweepProgress:
 
     def __init__(self, trainings: Sequence[TrainingToShow], console: Console | None = None) -> None:
         self._trainings = trainings
-        self._console = console or Console(highlight=False)
+        self._console = console or standard_console()
         self._statuses = [RunStatus.PENDING] * len(trainings)
         self._began: dict[int, float] = {}
         self._took: list[float] = []

@@ -13,6 +13,7 @@ from keepbest.reading.opening import opening_expression
 from keepbest.reading.overrides import overrides_of
 from keepbest.reading.sweep_contents import SweepContents
 from keepbest.records.sweep_record import SweepJob
+from keepbest.reports.console import standard_console
 from keepbest.reports.run_view import print_facts
 from keepbest.reports.sweep import show_sweep
 
@@ -31,7 +32,7 @@ def show_sweep_view(
         console: where to; None: standard output.
         traceback: whether the traceback of the first error is printed whole.
     """
-    output = console or Console(highlight=False)
+    output = console or standard_console()
     found = Counter(contents.statuses.values())
     facts = {"sweep": contents.record.id, "jobs": ", ".join(f"{count} {status}" for status, count in found.items())}
     if common := _in_common(list(contents.jobs.values())):

@@ -14,6 +14,7 @@ from keepbest.errors import printable
 from keepbest.reading.facts import facts_of
 from keepbest.reading.opening import opening_line
 from keepbest.records.run_record import RunRecord, RunStatus
+from keepbest.reports.console import standard_console
 
 _STYLE = {RunStatus.COMPLETED: "bold green", RunStatus.DIVERGED: "bold red", RunStatus.FAILED: "bold red"}
 
@@ -59,4 +60,4 @@ def _scalar(value: Any) -> str:
 
 
 def _console(console: Console | None) -> Console:
-    return console or Console(highlight=False)
+    return console or standard_console()
