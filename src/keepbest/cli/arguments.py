@@ -40,9 +40,25 @@ class Arguments(argparse.ArgumentParser):
         raise ConfigError(f"{self.prog} cannot be called so: {message}", remedy=f"See {self.prog} --help")
 
 
-def run_reading(parser: Arguments, arguments: Sequence[str], command: Callable[[argparse.Namespace], int]) -> int:
-    """Run a command; tell what went wrong, and return the exit status."""
+def run_reading(
+    parser: Arguments,
+    arguments: Sequence[str],
+    command: Callable[[argparse.Namespace], int],
+    *,
+    needs_arguments: bool = True,
+) -> int:
+    """Run a command; tell what went wrong, and return the exit status.
+
+    Args:
+        parser: of its arguments.
+        arguments: what a person typed behind its name.
+        command: does it, and returns the exit status.
+        needs_arguments: whether it has nothing to do without any: a person is shown how to call it.
+    """
     let_readers_leave()
+    if needs_arguments and not arguments:
+        sys.stderr.write(parser.format_help())
+        return 2
     replace_what_has_no_code(sys.stdout)
     try:
         return command(parser.parse_intermixed_args(arguments))

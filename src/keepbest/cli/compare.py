@@ -27,9 +27,6 @@ def main(arguments: Sequence[str]) -> int:
     parser = Arguments("compare", _DESCRIPTION, _EXAMPLES)
     parser.add_argument("path", nargs="+", metavar="RUN|SWEEP", help="two or more directories")
     parser.add_argument("--csv", metavar="OUT", type=Path, help="write the table, a row for each run")
-    if not arguments:
-        sys.stderr.write(parser.format_help())
-        return 2
     return run_reading(parser, arguments, _compare)
 
 

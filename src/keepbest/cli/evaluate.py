@@ -39,11 +39,7 @@ examples:
 
 def main(arguments: Sequence[str]) -> int:
     """Run `keepbest evaluate ARGUMENTS`; return the exit status."""
-    parser = _arguments()
-    if not arguments:
-        sys.stderr.write(parser.format_help())
-        return 2
-    return run_reading(parser, arguments, _evaluate)
+    return run_reading(_arguments(), arguments, _evaluate)
 
 
 def _arguments() -> Arguments:

@@ -39,7 +39,7 @@ examples:
 
 def main(arguments: Sequence[str]) -> int:
     """Run `keepbest ls ARGUMENTS`; return the exit status."""
-    return run_reading(_arguments(), arguments, _list)
+    return run_reading(_arguments(), arguments, _list, needs_arguments=False)
 
 
 def _arguments() -> Arguments:

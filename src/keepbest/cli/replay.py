@@ -34,11 +34,7 @@ _MOST_VALUES = 1_000_000
 
 def main(arguments: Sequence[str]) -> int:
     """Run `keepbest replay ARGUMENTS`; return the exit status."""
-    parser = _arguments()
-    if not arguments:
-        sys.stderr.write(parser.format_help())
-        return 2
-    return run_reading(parser, arguments, _replay)
+    return run_reading(_arguments(), arguments, _replay)
 
 
 def _arguments() -> Arguments:

@@ -23,11 +23,7 @@ examples:
 
 def main(arguments: Sequence[str]) -> int:
     """Run `keepbest report ARGUMENTS`; return the exit status."""
-    parser = _arguments()
-    if not arguments:
-        sys.stderr.write(parser.format_help())
-        return 2
-    return run_reading(parser, arguments, _report)
+    return run_reading(_arguments(), arguments, _report)
 
 
 def _arguments() -> Arguments:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from keepbest.cli.arguments import Arguments, run_reading
@@ -26,9 +25,6 @@ def main(arguments: Sequence[str]) -> int:
     parser = Arguments("show", _DESCRIPTION, _EXAMPLES)
     parser.add_argument("path", metavar="RUN|SWEEP", help="its directory, or a file right inside it")
     parser.add_argument("--traceback", action="store_true", help="print that of an error")
-    if not arguments:
-        sys.stderr.write(parser.format_help())
-        return 2
     return run_reading(parser, arguments, _show)
 
 

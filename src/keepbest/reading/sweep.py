@@ -17,10 +17,9 @@ from keepbest.reading.job_records import JobRecords, statuses
 from keepbest.reading.named_modules import checked_modules
 from keepbest.reading.ranking import objective_of_all, ranked, the_best
 from keepbest.reading.run import Run
-from keepbest.reading.run_files import LARGEST_SWEEP, require_file, require_inside
+from keepbest.reading.sweep_directory import SweepDirectory
 from keepbest.records.locations import OUTPUTS, newest_sweep, run_directory
 from keepbest.records.run_record import RunRecord
-from keepbest.records.store import SWEEP_FILE, read_sweep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,13 +72,8 @@ class Sweep:
     def __init__(self, directory: Path, *, trust: bool = False, modules: Sequence[str] = ()) -> None:
         self.directory = directory
         self._trust, self._modules = trust, checked_modules(modules)
-        if not trust:
-            require_file(directory, SWEEP_FILE, LARGEST_SWEEP)
-        self._known = read_sweep(directory, verify=not trust)
-        self._jobs = self._known.jobs
-        self._directories = {job.number: self._inside(job.directory) for job in self._jobs}
-        for trajectory in {job.trajectory for job in self._jobs if job.trajectory}:
-            self._inside(trajectory)
+        self._files = SweepDirectory(directory, trust=trust)
+        self._jobs, self._directories = self._files.record.jobs, self._files.jobs
         self._records = JobRecords(self._directories, trust=trust)
         self.runs: Mapping[int, Run] = _Runs(self._directories, trust=trust, modules=self._modules)
 
@@ -87,13 +81,13 @@ class Sweep:
         return len(self._jobs)
 
     def __repr__(self) -> str:
-        text = f"<Sweep {self._known.id}: {_count(len(self), 'job')}>"
+        text = f"<Sweep {self._files.record.id}: {_count(len(self), 'job')}>"
         return text if text.isprintable() else repr(text)  # a terminal obeys some characters
 
     @property
     def record(self) -> dict[str, Any]:
         """`sweep.json` as plain data, as it was when the sweep was opened."""
-        return self._known.as_dict()
+        return self._files.record.as_dict()
 
     def table(self, *, aggregate: str | None = None, best_first: bool = False) -> pd.DataFrame:
         """Return the jobs as a table, a row for each, its number as the index.
@@ -179,7 +173,7 @@ class Sweep:
 
         records, _ = self._records.read()
         objective, best = objective_of_all(records), the_best(records)
-        curves = curves_of(self._jobs, records, best, self._inside, self._open)
+        curves = curves_of(self._jobs, records, best, self._files.inside, self._open)
         if objective is None or not curves:
             raise RecordError("the curves of a sweep begin with the first check of a training, there is none yet.")
         trainings = _count(len(curves), "training")
@@ -193,7 +187,7 @@ class Sweep:
         from keepbest.reading.views import sweep_html
 
         records, table = self._read()
-        return sweep_html(self._known.id, self.directory, table, _order(self._directories, records)[:_MOST_ROWS])
+        return sweep_html(self._files.record.id, self.directory, table, _order(self._directories, records)[:_MOST_ROWS])
 
     def _read(self) -> tuple[dict[int, RunRecord], pd.DataFrame]:
         from keepbest.reading.sweep_table import table_of
@@ -208,9 +202,6 @@ class Sweep:
 
     def _open(self, directory: Path) -> Run:
         return Run(directory, trust=self._trust, modules=self._modules)
-
-    def _inside(self, name: str) -> Path:
-        return (self.directory / name).resolve() if self._trust else require_inside(self.directory, name, "sweep")
 
 
 class _Runs(Mapping[int, Run]):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from keepbest.errors import IntegrityError, RecordError
 from keepbest.reading.job_records import JobRecords, statuses
-from keepbest.reading.run_files import LARGEST_RECORD, LARGEST_SWEEP, require_file, require_inside
+from keepbest.reading.run_files import LARGEST_RECORD, require_file, require_inside
+from keepbest.reading.sweep_directory import SweepDirectory
 from keepbest.records.run_record import RunRecord
-from keepbest.records.store import RUN_FILE, SWEEP_FILE, read_record, read_sweep
+from keepbest.records.store import RUN_FILE, read_record
 from keepbest.records.sweep_record import SweepJob, SweepRecord
 
 
@@ -55,31 +56,24 @@ class SweepContents:
         return max(found, default=0)
 
 
-def contents_of(directory: Path, *, trust: bool = False) -> SweepContents:
+def contents_of(directory: Path) -> SweepContents:
     """Read what lies in the directory of a sweep, by the rules of `keepbest.open_sweep`.
 
     Args:
         directory: absolute and without links.
-        trust: see `keepbest.open_run`.
 
     Raises:
         RecordError: when there is no sweep, or its record cannot be read or leads out of the directory.
         IntegrityError: when its record is not as it was written.
     """
-    if not trust:
-        require_file(directory, SWEEP_FILE, LARGEST_SWEEP)
-    record = read_sweep(directory, verify=not trust)
-    inside: Callable[[str], Path] = lambda name: (  # noqa: E731
-        (directory / name).resolve() if trust else require_inside(directory, name, "sweep")
-    )
-    directories = {job.number: inside(job.directory) for job in record.jobs}
-    records, refused = JobRecords(directories, trust=trust).read()
+    sweep = SweepDirectory(directory)
+    records, refused = JobRecords(sweep.jobs, trust=False).read()
     return SweepContents(
         directory=directory,
-        record=record,
-        jobs={job.number: job for job in record.jobs},
-        directories=directories,
+        record=sweep.record,
+        jobs={job.number: job for job in sweep.record.jobs},
+        directories=sweep.jobs,
         records=records,
         refused=refused,
-        statuses=statuses(record.jobs, records, refused),
+        statuses=statuses(sweep.record.jobs, records, refused),
     )
