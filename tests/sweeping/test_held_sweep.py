@@ -137,6 +137,7 @@ def _pid_of_training(sweep: Path, record_of) -> int:
     raise AssertionError("no training began")
 
 
+@pytest.mark.slow
 def test_a_proof_that_failed_fails_again_and_a_job_that_fails_on_its_own_is_told(keepbest, tmp_path):
     (tmp_path / "lonely.py").write_text(LONELY)
     command = [

@@ -245,7 +245,13 @@ class Knows(MLPClassifier):
 """
 
 
-@pytest.mark.parametrize("ends", [False, True], ids=["while it trains", "and its end changes that"])
+@pytest.mark.parametrize(
+    "ends",
+    [
+        pytest.param(False, id="while it trains"),
+        pytest.param(True, id="and its end changes that", marks=pytest.mark.slow),
+    ],
+)
 def test_a_module_is_evaluated_with_what_it_knew_at_each_members_own_end(
     ends, share, alone, tmp_path, monkeypatch, differences, caplog
 ):
