@@ -15,7 +15,7 @@ help:
 	@echo "make crash-test  kill trainings over and over at random instants and compare what comes out"
 	@echo "make lint     ruff and mypy alone"
 	@echo "make format   let ruff rewrite the code"
-	@echo "make notebooks   build notebooks/*.ipynb from the scripts beside them"
+	@echo "make notebooks   build notebooks/*.ipynb from the scripts beside them, and run them"
 	@echo "make clean    remove .venv and what tools leave behind; outputs/ stays"
 
 train: set-up-train
@@ -44,7 +44,7 @@ format: set-up-test
 	$(IN_VENV) ruff check --fix
 
 notebooks: set-up-test
-	$(IN_VENV) jupytext --to ipynb --update notebooks/*.py
+	OMP_NUM_THREADS=1 .venv/bin/python docs/build_notebooks.py
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

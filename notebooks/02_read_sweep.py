@@ -11,7 +11,8 @@
 #
 # Four values of each, for three seeds: 48 jobs. Jobs that differ only in when they stop share a training, so three are
 # trained, and each job gets exactly what a training of its own would have given. The first cell does so, in less than a
-# minute, where it has not been done; on the command line it is `keepbest train sweep=patience_min_delta seed=1,2,3`.
+# minute; jobs that have their results are not trained again. On the command line it is `keepbest train
+# sweep=patience_min_delta seed=1,2,3`, and another sweep is opened with `keepbest.open_sweep("outputs/sweeps/...")`.
 
 # %%
 import os
@@ -21,10 +22,8 @@ import keepbest
 
 if Path.cwd().name == "notebooks":
     os.chdir("..")  # where outputs/ is
-place = Path("outputs/sweeps/patience_min_delta")
-overrides = ["sweep=patience_min_delta", "seed=1,2,3", f"hydra.sweep.dir={place}"]
-is_there = (place / "sweep.json").exists()
-sweep = keepbest.open_sweep(place) if is_there else keepbest.train(overrides, multirun=True)
+overrides = ["sweep=patience_min_delta", "seed=1,2,3", "hydra.sweep.dir=outputs/sweeps/patience_min_delta"]
+sweep = keepbest.train(overrides, multirun=True)
 
 # %% [markdown]
 # ## All jobs, the best first

@@ -10,7 +10,7 @@
 # # Choose a patience by replay
 #
 # A recorded history says what any other stopping policy would have done: nothing is trained again. This replays 120
-# policies on the three trainings of the sweep of `02_read_sweep`, which the first cell trains if need be.
+# policies on the three trainings of the sweep of `02_read_sweep`. The first cell trains them if need be.
 
 # %%
 import os
@@ -20,10 +20,10 @@ import keepbest
 
 if Path.cwd().name == "notebooks":
     os.chdir("..")  # where outputs/ is
-place = Path("outputs/sweeps/patience_min_delta")
-overrides = ["sweep=patience_min_delta", "seed=1,2,3", f"hydra.sweep.dir={place}"]
-is_there = (place / "sweep.json").exists()
-sweep = keepbest.open_sweep(place) if is_there else keepbest.train(overrides, multirun=True)
+overrides = ["sweep=patience_min_delta", "seed=1,2,3", "hydra.sweep.dir=outputs/sweeps/patience_min_delta"]
+sweep = keepbest.train(overrides, multirun=True)
+
+# %%
 replay = keepbest.replay(sweep, patience=range(1, 31), min_delta=[0, 1e-4, 1e-3, 1e-2])
 replay
 

@@ -66,7 +66,7 @@ def test_a_script_trains_runs_and_sweeps_and_hears_of_failures(tmp_path: Path) -
     assert done.stdout.endswith("all held\n")
 
 
-@pytest.mark.parametrize("overrides", ["seed=1", ["-m", "seed=1,2"], ["--cfg", "job"]], ids=str)
+@pytest.mark.parametrize("overrides", ["seed=1", ["-m", "seed=1,2"], ["--cfg", "job"], [1], None, 7], ids=str)
 def test_flags_and_texts_are_refused(overrides: list[str]) -> None:
     with pytest.raises(ConfigError, match=r"takes a list of overrides, without flags.* -m as multirun=True"):
         keepbest.train(overrides)

@@ -43,7 +43,7 @@ def train(overrides: Sequence[str] = (), *, multirun: bool = False) -> Any:
     """
     from keepbest.reading.run import open_run
 
-    if isinstance(overrides, str) or any(override.startswith("-") for override in overrides):
+    if not _are_overrides(overrides):
         raise ConfigError(
             "keepbest.train takes a list of overrides, without flags",
             received=overrides,
@@ -61,6 +61,12 @@ def train(overrides: Sequence[str] = (), *, multirun: bool = False) -> Any:
     if command.sweep_dir is not None or multirun:
         return _sweep_of(command)
     return open_run(command.runs[0][0], trust=True)  # it was trained here, a moment ago
+
+
+def _are_overrides(overrides: object) -> bool:
+    if isinstance(overrides, str) or not isinstance(overrides, Sequence):
+        return False
+    return all(isinstance(override, str) and not override.startswith("-") for override in overrides)
 
 
 def _sweep_of(command: TrainCommand) -> Sweep:

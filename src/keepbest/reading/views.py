@@ -21,7 +21,7 @@ def run_html(record: RunRecord, directory: Path) -> str:
     facts = {"status": record.status.value, "objective": f"{objective.monitor}, {objective.mode}", **facts_of(record)}
     if record.error is not None:
         facts["error"] = f"{record.error.type}: {record.error.message}"
-    return facts_html(f"Run {record.id}", {**facts, "path": str(directory)})
+    return facts_html(f"Run {record.id}", {**facts, "path": _shown(directory)})
 
 
 def sweep_html(name: str, directory: Path, table: pd.DataFrame, numbers: Sequence[int]) -> str:
@@ -46,8 +46,14 @@ def sweep_html(name: str, directory: Path, table: pd.DataFrame, numbers: Sequenc
     is_best = bool(rows) and bool(objective) and table.at[numbers[0], "status"] == RunStatus.COMPLETED.value
     more = len(table) - len(numbers)
     tail = f"<p>... and {more} more</p>" if more else ""
-    head = facts_html(f"Sweep {name}", {**facts, "path": str(directory)})
+    head = facts_html(f"Sweep {name}", {**facts, "path": _shown(directory)})
     return head + table_html(["job", *names], rows, 0 if is_best else None) + tail
+
+
+def _shown(directory: Path) -> str:
+    """Return a path as a person would type it."""
+    here = Path.cwd()
+    return str(directory.relative_to(here) if directory.is_relative_to(here) else directory)
 
 
 def _cell(value: Any) -> str:
