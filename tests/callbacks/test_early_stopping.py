@@ -134,6 +134,7 @@ REASONS: dict[str, tuple[dict[str, Any], list[float], EarlyStoppingReason, str]]
         "Divergence threshold reached: score is 9, beyond 8",
     ),
     "NaN": ({}, [1, NAN], EarlyStoppingReason.NON_FINITE_METRIC, "score is not finite: nan, best 1"),
+    "a first NaN": ({}, [NAN], EarlyStoppingReason.NON_FINITE_METRIC, "score is not finite: nan, no best yet"),
 }  # fmt: skip
 
 

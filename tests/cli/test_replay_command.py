@@ -45,7 +45,8 @@ def test_the_table_fits_the_terminal_and_ends_with_a_line_to_paste(table: Path, 
     assert 10 < len(rows) <= 23
     assert "... and " in text
     assert "censored" in text
-    assert "recommended  keepbest train callbacks.early_stopping.patience=" in text
+    assert "recommended  callbacks.early_stopping.patience=" in text
+    assert "to be added to what the histories were trained with" in text
 
 
 def test_files_are_written(table: Path, said: Said, tmp_path: Path) -> None:
@@ -63,6 +64,16 @@ def test_nothing_to_recommend_is_said_with_the_least_there_is(table: Path, said:
     base = (table, "--monitor", "val_loss", "--mode", "min")
     assert "none: no policy has a mean regret of at most 0; the least is 0." in said(0, *base, "--patience", "1")
     assert "no policy's stop is known" in said(0, *base, "--patience", "99")
+
+
+def test_why_nothing_is_recommended_is_the_true_cause(table: Path, said: Said, tmp_path: Path) -> None:
+    diverged, late = tmp_path / "diverged.csv", tmp_path / "late.csv"
+    diverged.write_text("epoch,val_loss\n0,nan\n")
+    late.write_text("epoch,val_loss\n0,nan\n1,0.5\n")
+    base = ("--monitor", "val_loss", "--mode", "min")
+    assert "none: the history has no finite best val_loss, and so no policy a regret" in said(0, diverged, *base)
+    assert "none: 1 of 2 histories have no finite best val_loss" in said(0, table, diverged, *base)
+    assert "none: every policy whose stop is known ends before there is a score" in said(0, late, *base)
 
 
 WRONG = {

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -206,6 +207,50 @@ def test_each_distinct_training_of_a_sweep_is_one_history(sweep: Path) -> None:
     assert left_out.startswith("3: a run directory must hold run.json")
     assert len(keepbest.replay(sweep / "sweep.json", patience=1).outcomes) == 2
     assert len(keepbest.replay(SimpleNamespace(directory=sweep), patience=1).outcomes) == 2, "a sweep that was opened"
+
+
+def test_trainings_without_a_finite_best_are_left_out_of_a_sweep(sweep: Path, edit_record: Callable[..., None]) -> None:
+    table = MetricsTable(sweep / "2" / "metrics.csv")
+    table.restore([{"epoch": 0, "step": 5, "val_loss": float("nan")}])
+    edit_record(sweep / "2", metrics_sha256=None, status="interrupted")
+    replay = keepbest.replay(sweep)
+    assert len(replay.outcomes) == 1
+    assert replay.left_out[0] == "2: it has no finite best val_loss"
+    assert replay.recommend(1.0) is None or np.isfinite(replay.recommend(1.0).regret)
+    alone = keepbest.replay(sweep / "2")
+    assert alone.table()["reason"].unique().tolist() == ["non_finite"], "on its own it is replayed"
+    assert alone.recommend(9.0) is None
+    for number in (0, 1):
+        shutil.copy(sweep / "2" / "metrics.csv", sweep / str(number) / "metrics.csv")
+        edit_record(sweep / str(number), metrics_sha256=None, status="interrupted")
+    with pytest.raises(ConfigError, match=r"there must be a history to replay, .*no finite best"):
+        keepbest.replay(sweep)
+
+
+def test_histories_that_differ_in_more_than_the_seed_are_named(sweep: Path) -> None:
+    assert (keepbest.replay(sweep).differing, keepbest.replay(sweep).repeated) == ([], 1)
+    record = read_sweep(sweep)
+    overrides = [["model=mlp", "seed=0", "x=1", "callbacks.early_stopping.patience=1"],
+                 ["model=mlp", "seed=0", "x=1", "callbacks.early_stopping.patience=2"], ["model=cnn", "seed=7", "x=1"],
+                 ["model=unet", "x=2"]]  # fmt: skip
+    jobs = [replace(job, overrides=given) for job, given in zip(record.jobs, overrides, strict=True)]
+    write_sweep(sweep, replace(record, jobs=jobs))
+    assert keepbest.replay(sweep).differing == ["model"]
+    assert keepbest.replay([*[LOSSES] * 2], mode="min").differing == []
+
+
+def test_patience_is_1_to_50_unless_it_is_named() -> None:
+    assert keepbest.replay(LOSSES, mode="min").grid.patience.tolist() == list(range(1, 51))
+
+
+def test_nothing_is_recommended_where_the_trainings_own_limit_comes_first(honest_run: Path) -> None:
+    """The run has two checks, and its epochs are its limit."""
+    limited = keepbest.replay(honest_run, patience=range(2, 9))
+    assert limited.table()["reason"].unique().tolist() == ["max_epochs"]
+    assert limited.is_limited
+    assert limited.recommend(9.0) is None
+    assert not keepbest.replay(LOSSES, patience=[1, 2], mode="min").is_limited
+    assert not keepbest.replay(LOSSES, patience=99, mode="min").is_limited, "nobody knows what its limit was"
 
 
 def test_a_sweep_that_leads_elsewhere_is_not_followed(sweep: Path, honest_run: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import keepbest
-from keepbest.errors import IntegrityError, RecordError
+from keepbest.errors import ConfigError, IntegrityError, RecordError
 from keepbest.records.ownership import owned
 from keepbest.records.run_record import Environment, Objective, PolicyBest, RunRecord, RunStatus, Stopping
 from keepbest.records.store import read_record
@@ -29,7 +29,7 @@ def checks_of(*values: float, per_epoch: int = 1) -> list:
 
 
 def drawn(checks, record):
-    axes = plot_curve(checks, record.objective, record).axes[0]
+    axes = plot_curve(checks, record.objective.monitor, record).axes[0]
     axes.figure.savefig("/dev/null", format="png")
     return axes
 
@@ -68,9 +68,34 @@ def test_a_member_of_a_sweep_is_drawn_up_to_its_own_stop(trained_sweep):
         assert list(line.get_ydata()) == list(run.metrics["val_loss"])
 
 
+def test_any_metric_of_the_run_is_drawn_without_the_marks_of_the_objective(default_run):
+    run = keepbest.open_run(default_run[1])
+    axes = run.plot("train_loss").axes[0]
+    assert axes.get_lines()[0].get_ydata().tolist() == run.metrics["train_loss"].dropna().tolist()
+    assert (legend(axes), axes.get_ylabel()) == (["train_loss"], "train_loss")
+    assert legend(run.plot("val_loss").axes[0]) == legend(run.plot().axes[0])
+    with pytest.raises(ConfigError, match="Did you mean 'train_loss'"):
+        run.plot("train_los")
+    with pytest.raises(ConfigError, match="a metric to look at must be one of the run"):
+        run.plot(Figure().subplots())
+
+
+def test_the_legend_hides_nothing(default_run):
+    run = keepbest.open_run(default_run[1])
+    axes = run.plot().axes[0]
+    axes.figure.draw_without_rendering()
+    own = axes.get_legend().get_window_extent()
+    assert own.y1 < axes.xaxis.label.get_window_extent().y0, "below the axes"
+    assert own.y0 >= 0
+    assert min(own.x0, axes.figure.bbox.width - own.x1) >= 0
+    given = Figure().subplots()
+    run.plot(ax=given)
+    assert given.get_legend().get_frame().get_alpha() == 1, "in other people's axes on a ground of its own"
+
+
 def test_it_draws_in_the_axes_that_are_given(honest_run):
     axes = Figure().subplots(1, 2)
-    assert keepbest.open_run(honest_run).plot(axes[1]) is axes[0].figure
+    assert keepbest.open_run(honest_run).plot(ax=axes[1]) is axes[0].figure
     assert not axes[0].get_lines()
     assert axes[1].get_lines()
 

@@ -86,7 +86,9 @@ def test_the_page_of_a_run_says_how_it_went(default_run):
           f'model = keepbest.open_run("{run_dir}").load_model()', "_target_: keepbest.models.MLPClassifier",
           "stopped in epoch", "train_acc")  # fmt: skip
     assert "cwd" not in text
-    assert text.count("<svg") == 3, "the curve, loss and accuracy"
+    assert text.count("<svg") == 4, "the curve for wide and for narrow pages, loss and accuracy"
+    result = text[text.index('id="result"') : text.index('id="curve"')]
+    assert score not in result, "a tile has said so"
 
 
 def test_the_page_of_a_sweep_says_how_it_went(trained_sweep):
@@ -96,8 +98,13 @@ def test_the_page_of_a_sweep_says_how_it_went(trained_sweep):
     read = Reader(text)
     number = table.index[0]
     shows(text, "4 completed", "4 diverged", "Without a result", "Best job", f"{best.record['best_model_score']:.6g}",
-          "Means over seeds", "Heat maps", "Curves", "Pareto front, the numbers are patience", "saved by sharing",
-          "trainer.max_epochs=12", f"/{number}", "-m trainer=cpu")  # fmt: skip
+          "Means of val_loss over seeds", "Heat maps", "Curves", "Pareto front, the numbers are patience",
+          "saved by sharing", "trainer.max_epochs=12", f"/{number}", "-m trainer=cpu", "2 trainings, 2 without a score",
+          "means over 2 trainings", "Left out: trajectories/", "it has no finite best val_loss",
+          "no best yet")  # fmt: skip
+    assert "keepbest train callbacks" not in text, "these policies belong to what was trained with"
+    assert "best inf" not in text
+    assert "The best first" not in text
     assert {f"job-{job}" for job in table.index} <= set(read.ids)
     first = next(row for row in read.rows if row[0] == f"★{number}")
     patience, rate, seed, _, epoch, *_ = first[1:]
@@ -152,6 +159,43 @@ def test_a_sweep_without_a_result_has_a_page(made_sweep, made_job, tmp_path):
     jobs = [made_job([f"seed={number}"], None) for number in range(2)]
     shows(page(made_sweep(tmp_path / "begun", jobs)), "2 missing", "the best job is one that has completed")
     shows(page(made_sweep(tmp_path / "empty", [])), "this sweep has none: no jobs")
+
+
+def descents(made_job, *overrides, **config):
+    """Return jobs that differ in their metrics, each with its overrides, whose policies stop before their end."""
+    values = [[1.0, 0.5 + n / 9, 0.8, 0.8, 0.9, 0.95] for n in range(len(overrides))]
+    return [
+        made_job(given, {"best_model_score": one[1], "best_epoch": 1}, [{"val_loss": value} for value in one], config)
+        for given, one in zip(overrides, values, strict=True)
+    ]
+
+
+def test_means_over_different_experiments_are_called_so(made_sweep, made_job, tmp_path, capsys):
+    jobs = descents(made_job, ["model=mlp", "seed=1"], ["model=cnn", "seed=2"])
+    shows(page(made_sweep(tmp_path / "models", jobs)), "Mind that the histories differ in more than the seed: model;",
+          "means over 2 trainings")  # fmt: skip
+    assert command_line(["replay", str(tmp_path / "models")]) == 0
+    assert "differing    the histories differ in more than the seed: model; means" in capsys.readouterr().out
+    text = page(made_sweep(tmp_path / "seeds", descents(made_job, ["seed=1"], ["seed=2"])))
+    assert "Mind that" not in text
+    shows(text, "To be added to what these were trained with:", "callbacks.early_stopping.patience=1 ")
+    repeated = [*descents(made_job, ["a=1"], ["a=2"]), *descents(made_job, ["a=1"])]
+    shows(page(made_sweep(tmp_path / "repeated", repeated)), "3 trainings", "means over 2 distinct histories")
+    assert command_line(["replay", str(tmp_path / "repeated")]) == 0
+    assert "of 2 distinct histories" in capsys.readouterr().out
+
+
+def test_no_policy_is_recommended_where_all_end_alike(made_sweep, made_job, tmp_path):
+    jobs = descents(made_job, ["seed=1"], ["seed=2"], trainer={"max_epochs": 3})
+    for job in jobs:
+        job.metrics = job.metrics[:2]
+    text = page(made_sweep(tmp_path / "sweep", jobs))
+    assert "own limit" not in text, "of a training that ended before it nothing is known"
+    for job in jobs:
+        job.config = {"trainer": {"max_epochs": 2}}
+    text = page(made_sweep(tmp_path / "limited", jobs))
+    shows(text, "All policies end alike: the training's own limit came first.")
+    assert "callbacks.early_stopping.patience=1" not in text
 
 
 def test_jobs_of_several_objectives_are_listed_and_not_compared(made_sweep, made_job, tmp_path):

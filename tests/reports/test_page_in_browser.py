@@ -195,6 +195,35 @@ def test_a_phone_shows_it_without_scrolling_sideways(browser, pages, name):
             assert box.evaluate("box => box.scrollWidth > box.clientWidth"), "the table scrolls inside its box"
 
 
+@pytest.mark.parametrize("width", [390, 680, 720, 1200])
+def test_no_picture_is_wider_than_its_box(browser, pages, width):
+    for name in ("run", "sweep"):
+        with looking_at(browser, pages[name], viewport={"width": width, "height": 800}) as page:
+            pictures = page.get_by_role("img")
+            assert pictures.count() == {"run": 3, "sweep": 4}[name], "one of the wide and the narrow one"
+            for picture in pictures.all():
+                inside = picture.evaluate(
+                    """svg => {
+                      const [own, box] = [svg, svg.parentElement].map((one) => one.getBoundingClientRect());
+                      const texts = [...svg.querySelectorAll("text")].map((text) => text.getBoundingClientRect());
+                      const holds = (one, other) => one.left <= other.left && other.right <= one.right;
+                      return holds(box, own) && texts.every((text) => holds(own, text));
+                    }"""
+                )
+                assert inside, (name, picture.get_attribute("aria-label"))
+
+
+def test_paper_shows_no_marks_of_the_screen(browser, pages):
+    with looking_at(browser, pages["sweep"]) as page:
+        page.locator("#jobs").get_by_role("button", name="job", exact=True).press("Enter")
+        outline = "getComputedStyle(document.activeElement).outlineStyle"
+        assert page.evaluate(outline) == "solid"
+        assert page.get_by_text("a column's name sorts by it").is_visible()
+        page.emulate_media(media="print")
+        assert page.evaluate(outline) == "none"
+        assert not page.get_by_text("a column's name sorts by it").is_visible()
+
+
 def test_pictures_have_names_and_their_texts_a_size_to_be_read(browser, pages):
     with looking_at(browser, pages["sweep"], **PHONE) as page:
         pictures = page.get_by_role("img")

@@ -24,24 +24,43 @@ def legend(axes) -> list[str]:
 
 
 def test_lines_ends_and_the_best_stand_where_they_belong():
-    axes = drawn(curve("seed=1"), curve("seed=2", ends=((1, 1), (2, 3), (3, 3)), best=(2, 0.5)))
+    axes = drawn(curve("seed=1", (0.9, 0.8, 0.7, 0.9)), curve("seed=2", ends=((1, 1), (2, 3), (3, 3)), best=(2, 0.5)))
     best, its_ends, other, _, star, _ = axes.get_lines()
     assert list(best.get_ydata()) == [1.0, 0.6, 0.5, 0.7]
     assert best.get_linewidth() > other.get_linewidth()
     assert (list(its_ends.get_xdata()), list(its_ends.get_ydata())) == ([1, 3], [0.6, 0.7])
     assert (list(star.get_xdata()), list(star.get_ydata())) == ([2], [0.5])
     assert legend(axes) == ["seed=2 (3 jobs)", "seed=1 (1 job)", "the best job's best", "a job ends"]
-    assert [text.get_text() for text in axes.texts] == ["job 0", "job 1", "jobs 2, 3"]
+    assert [text.get_text() for text in axes.texts] == ["job 1", "jobs 0, 2, 3"]
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title(loc="left")) == ("epoch", "val_loss", "a title")
 
 
 @pytest.mark.parametrize(("count", "has_legend"), [(8, True), (9, False)])
 def test_up_to_eight_trainings_are_told_apart(count, has_legend):
-    axes = drawn(*(curve(f"seed={n}", best=(2, 0.5) if n == 4 else None) for n in range(count)))
+    axes = drawn(*(curve(f"seed={n}", (1, 0.6 + n, 0.5, 0.7), best=(2, 0.5) if n == 4 else None) for n in range(count)))
     lines = [line for line in axes.get_lines() if len(line.get_xdata()) == 4]
     assert len({line.get_color() for line in lines}) == (8 if has_legend else 2)
     assert bool(legend(axes)) is has_legend
     assert lines[0].get_color() not in {line.get_color() for line in lines[1:]}, "the best one's own"
+
+
+def test_equal_trainings_are_one_line_with_all_their_names():
+    axes = drawn(curve("seed=1"), curve("seed=2", ends=((1, 3),), best=(2, 0.5)), curve("seed=3", (1, 2)), curve("c"))
+    assert [len(line.get_xdata()) for line in axes.get_lines() if line.get_linestyle() == "-"] == [4, 2]
+    assert legend(axes)[:2] == ["seed=1 and seed=2 and 1 more (3 jobs)", "seed=3 (1 job)"]
+    assert "the best job's best" in legend(axes)
+
+
+def test_labels_do_not_lie_over_each_other():
+    """Nine trainings that end together, and ends beside them."""
+    values = np.linspace(1, 0.5, 100)
+    trained = [curve(f"seed={n}", values + n / 1000, ends=[(n, 99), (n + 20, 60 + n % 3)]) for n in range(9)]
+    axes = drawn(*trained, curve("a", values - 0.1, ends=((40, 10), (41, 30))))
+    axes.figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 4
+    assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
+    assert [text.get_text() for text in axes.texts] == ["job 40", "job 41", "9 jobs", "9 jobs"]
 
 
 def test_several_checks_in_an_epoch_are_counted_as_checks():

@@ -18,7 +18,8 @@ T = TypeVar("T", int, float)
 _DESCRIPTION = """\
 What other stopping policies would have done on recorded histories: the epochs that each would have trained, and its
 regret, which is how much worse its best score is than that of the full history. Nothing is trained. Where the history
-ended before a policy did, the policy is censored: nothing is said of it.
+ended before a policy did, the policy is censored: nothing is said of it. Of a sweep, each distinct training that has a
+finite best is one history. What is recommended are overrides, to be added to what the histories were trained with.
 
 A CSV file needs a row of names and a column of the metric: Lightning's CSVLogger, TensorBoard's export and others.
 An empty cell is no check. Without a column 'epoch', each check counts as an epoch.

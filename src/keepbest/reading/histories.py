@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keepbest.errors import ConfigError, KeepbestError, RecordError
+from keepbest.errors import ConfigError, KeepbestError
 from keepbest.reading.metric_csv import read_metric_csv
 from keepbest.reading.run import Run, open_run
-from keepbest.reading.run_files import require_file
+from keepbest.reading.sweep_histories import History, Notes, histories_of_sweep
 from keepbest.records.metrics_table import METRICS_FILE, RecordedCheck
 from keepbest.records.run_record import Objective
-from keepbest.records.store import RUN_FILE, SWEEP_FILE, read_sweep
+from keepbest.records.store import RUN_FILE, SWEEP_FILE
 from keepbest.stopping.comparison import MODES, Mode
 from keepbest.stopping.direction import mode_of
 from keepbest.stopping.reasons import StopReason
@@ -50,12 +50,12 @@ class Histories:
     Args:
         trajectories: at least one.
         objective: of all of them.
-        left_out: runs of a sweep that have no history, in words.
+        notes: what is to be said of them.
     """
 
     trajectories: list[Trajectory]
     objective: Objective
-    left_out: list[str]
+    notes: Notes
 
 
 def histories_of(source: Any, wanted: Wanted) -> Histories:
@@ -71,19 +71,16 @@ def histories_of(source: Any, wanted: Wanted) -> Histories:
     """
     if wanted.mode is not None and wanted.mode not in MODES:
         raise ConfigError("mode must be 'min' or 'max'", received=wanted.mode)
-    left_out: list[str] = []
-    found = [_read(item, wanted, left_out) for item in _items(source)]
+    notes = Notes()
+    found = [_read(item, wanted, notes) for item in _items(source)]
     pairs = [pair for part in found for pair in part]
     objectives = list(dict.fromkeys(objective for objective, _ in pairs))
     if not pairs:
-        raise ConfigError("there must be a history to replay", received=left_out or source)
+        raise ConfigError("there must be a history to replay", received=notes.left_out or source)
     if len(objectives) > 1:
         shown = ", ".join(f"{objective.monitor} ({objective.mode})" for objective in objectives)
         raise ConfigError("histories that are replayed together must have one objective", received=shown)
-    return Histories([trajectory for _, trajectory in pairs], objectives[0], left_out)
-
-
-_Pair = tuple[Objective, Trajectory]
+    return Histories([trajectory for _, trajectory in pairs], objectives[0], notes)
 
 
 def _items(source: Any) -> list[Any]:
@@ -95,13 +92,13 @@ def _items(source: Any) -> list[Any]:
     return list(source) if getattr(source, "ndim", 1) == 2 and isinstance(source, np.ndarray) else [source]
 
 
-def _read(source: Any, wanted: Wanted, left_out: list[str]) -> list[_Pair]:
+def _read(source: Any, wanted: Wanted, notes: Notes) -> list[History]:
     if isinstance(source, (str, Path)):
-        return _read_path(Path(source), wanted, left_out)
+        return _read_path(Path(source), wanted, notes)
     if isinstance(source, Run):
         return [_of_run(source, wanted)]
     if isinstance(directory := getattr(source, "directory", None), Path):  # an opened sweep
-        return _read_path(directory, wanted, left_out)
+        return _read_path(directory, wanted, notes)
     if hasattr(source, "columns") and hasattr(source, "iloc"):
         return [_of_frame(source, wanted)]
     trajectory = trajectory_of(source)
@@ -111,7 +108,7 @@ def _read(source: Any, wanted: Wanted, left_out: list[str]) -> list[_Pair]:
     return [(_objective(name, wanted), _with_min_epochs(trajectory, wanted))]
 
 
-def _read_path(path: Path, wanted: Wanted, left_out: list[str]) -> list[_Pair]:
+def _read_path(path: Path, wanted: Wanted, notes: Notes) -> list[History]:
     try:
         path = path.expanduser()
         is_dir, is_file = path.is_dir(), path.is_file()
@@ -123,14 +120,14 @@ def _read_path(path: Path, wanted: Wanted, left_out: list[str]) -> list[_Pair]:
         remedy = f"Name the file: {path / METRICS_FILE}" if is_dir and (path / METRICS_FILE).is_file() else None
         raise ConfigError("a history must be a run, a sweep or a CSV file", received=str(path), remedy=remedy)
     if (place / SWEEP_FILE).is_file() and path.name not in (RUN_FILE, METRICS_FILE):
-        return _of_sweep(place.resolve(), wanted, left_out)
+        return histories_of_sweep(place.resolve(), lambda run: _of_run(run, wanted), notes)
     if is_dir or (place / RUN_FILE).is_file():
         return [_of_run(open_run(place), wanted)]
     name, trajectory = read_metric_csv(path, wanted.monitor)
     return [(_objective(name, wanted), _with_min_epochs(trajectory, wanted))]
 
 
-def _of_run(run: Run, wanted: Wanted) -> _Pair:
+def _of_run(run: Run, wanted: Wanted) -> History:
     own = Objective(**run.record["objective"])
     objective = own if wanted.monitor in (None, own.monitor) else _objective(wanted.monitor, wanted)
     if wanted.mode not in (None, objective.mode):
@@ -184,42 +181,7 @@ def _count(run: Run, name: str) -> int | None:
     return value if isinstance(value, int) and value >= 0 else None
 
 
-def _of_sweep(sweep_dir: Path, wanted: Wanted, left_out: list[str]) -> list[_Pair]:
-    """Return each distinct training of a sweep once: jobs that share one have the same series."""
-    jobs = read_sweep(sweep_dir).jobs
-    found: list[tuple[Run, Objective, Trajectory]] = []
-    for name in dict.fromkeys(job.trajectory or job.directory for job in jobs):
-        try:
-            run = open_run(require_file(sweep_dir, f"{name}/{RUN_FILE}").parent)
-            found.append((run, *_of_run(run, wanted)))
-        except RecordError as error:  # not begun, or failed before its first check
-            left_out.append(f"{name}: {error}")
-    return _distinct(found)
-
-
-def _distinct(found: Iterable[tuple[Run, Objective, Trajectory]]) -> list[_Pair]:
-    """Return the longest of the runs that were trained alike, policy apart: without sharing, each job trains anew."""
-    longest: list[tuple[dict[str, Any], _Pair]] = []
-    for run, objective, trajectory in sorted(found, key=lambda item: -item[2].values.size):
-        setting = _but_for_policy(run)
-        if not any(setting == other and _begins(kept[1], trajectory) for other, kept in longest):
-            longest.append((setting, (objective, trajectory)))
-    return [pair for _, pair in longest]
-
-
-def _but_for_policy(run: Run) -> dict[str, Any]:
-    callbacks = run.config.get("callbacks")
-    others = dict(callbacks, early_stopping=None) if isinstance(callbacks, Mapping) else callbacks
-    return {**run.config, "callbacks": others}
-
-
-def _begins(longer: Trajectory, shorter: Trajectory) -> bool:
-    size = shorter.values.size
-    same_places = np.array_equal(longer.epochs[:size], shorter.epochs)
-    return same_places and np.array_equal(longer.values[:size], shorter.values, equal_nan=True)
-
-
-def _of_frame(frame: pd.DataFrame, wanted: Wanted) -> _Pair:
+def _of_frame(frame: pd.DataFrame, wanted: Wanted) -> History:
     metrics = [str(name) for name in frame.columns if name not in ("epoch", "step")]
     name = wanted.monitor if wanted.monitor is not None or len(metrics) != 1 else metrics[0]
     if name is None or name not in metrics:

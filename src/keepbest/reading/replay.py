@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+PATIENCE = range(1, 51)
+"""The patiences that are tried where none are named."""
+
+
 def replay(
     history: Any,
     *,
-    patience: ArrayLike | Iterable[int],
+    patience: ArrayLike | Iterable[int] = PATIENCE,
     min_delta: ArrayLike | Iterable[float] = 0.0,
     baseline: float | Iterable[float | None] | None = None,
     start_from_epoch: int | Iterable[int] = 0,
@@ -44,9 +48,10 @@ def replay(
     executed.
 
     Args:
-        history: a `Run`; the path of a run, of a sweep (each distinct training of it is one history) or of a CSV file
-            with a column of the metric; a DataFrame; a series of numbers; or a list of these, such as one per seed.
-        patience: in checks, a number or several.
+        history: a `Run`; the path of a run, of a sweep (each distinct training of it that has a finite best is one
+            history) or of a CSV file with a column of the metric; a DataFrame; a series of numbers; or a list of these,
+            such as one per seed.
+        patience: in checks, a number or several; 1 to 50 unless they are named.
         min_delta: in the metric's units, a number or several.
         baseline: None, a number, or several.
         start_from_epoch: in epochs from 0, a number or several.
@@ -89,7 +94,7 @@ class Recommendation:
 
     @property
     def overrides(self) -> list[str]:
-        """The settings as `keepbest train` takes them."""
+        """The settings as `keepbest train` takes them, beside what the histories were trained with."""
         settings = self.policy.as_dict()
         shown = [name for name in AXES if name in AXES[:2] or settings[name] not in (None, 0)]
         return [f"callbacks.early_stopping.{name}={settings[name]}" for name in shown]
@@ -104,11 +109,15 @@ class Replay:
         objective: the metric and its direction.
         grid: the policies.
         outcomes: what they came to, per history.
-        left_out: jobs of a sweep that have no history, in words.
+        left_out: trainings of a sweep that have no history, or no finite best, in words.
+        repeated: how many trainings of a sweep are left out because they repeat another one.
+        differing: the overrides in which the histories of a sweep differ, apart from the seed and the policy: where
+            there are some, means are over different experiments.
     """
 
     def __init__(self, histories: Histories, grid: PolicyGrid) -> None:
-        self.objective, self.left_out, self.grid = histories.objective, histories.left_out, grid
+        self.objective, self.grid, notes = histories.objective, grid, histories.notes
+        self.left_out, self.repeated, self.differing = notes.left_out, notes.repeated, notes.differing
         self.outcomes: list[Outcomes] = [replay_policies(one, grid) for one in histories.trajectories]
 
     def __repr__(self) -> str:
@@ -139,6 +148,14 @@ class Replay:
         """How many epochs the full histories have, on average."""
         return float(np.mean([one.trajectory.total_epochs for one in self.outcomes]))
 
+    @functools.cached_property
+    def is_limited(self) -> bool:
+        """Whether no policy ends any history before the training's own limit did: there is nothing to choose."""
+        return all(
+            one.trajectory.limit is not None and (one.last_check == one.trajectory.values.size - 1).all()
+            for one in self.outcomes
+        )
+
     def table(self, history: int | None = None) -> pd.DataFrame:
         """Return a row per policy. What is not known is NA: a censored policy's epochs, a stop that did not happen.
 
@@ -152,8 +169,8 @@ class Replay:
     def recommend(self, max_regret: float = 0.0) -> Recommendation | None:
         """Return the policy with the fewest epochs among those of a mean regret up to a limit; None without one.
 
-        Policies that are censored in any history are not recommended. Of equal ones it is that with the least regret,
-        the least patience, and the smallest min_delta.
+        Policies that are censored in any history are not recommended, and none is where `is_limited`. Of equal ones it
+        is that with the least regret, the least patience, and the smallest min_delta.
 
         Args:
             max_regret: in the metric's units.
@@ -164,7 +181,7 @@ class Replay:
         if isinstance(max_regret, bool) or not isinstance(max_regret, (int, float, np.number)) or not max_regret >= 0:
             raise ConfigError("max_regret must be a number, at least 0", received=max_regret)
         good = self._ranked[self.mean_regret.ravel()[self._ranked] <= max_regret]
-        if not good.size:
+        if self.is_limited or not good.size:
             return None
         best = int(good[0])
         facts = (self.mean_epochs, self.mean_regret, self.worst_regret)

@@ -137,27 +137,29 @@ class Run:
             raise ConfigError(
                 "a metric to look at must be one of the run",
                 received=name,
-                remedy=f"{did_you_mean(name, available)} It has {', '.join(available) or 'none'}".lstrip(),
+                remedy=f"{did_you_mean(str(name), available)} It has {', '.join(available) or 'none'}".lstrip(),
             )
         return found
 
-    def plot(self, ax: Any = None) -> Figure:
-        """Draw the objective's metric, with the best epoch, the stop and the patience window; return the figure.
+    def plot(self, metric: str | None = None, *, ax: Any = None) -> Figure:
+        """Draw a metric, the objective's with the best epoch, the stop and the patience window; return the figure.
 
         A run that goes on is drawn as far as it is.
 
         Args:
+            metric: its name; None for the objective's.
             ax: the matplotlib axes to draw in; None makes a new figure.
 
         Raises:
+            ConfigError: for a metric that the run does not have.
             RecordError: before the first check.
             IntegrityError: for metrics that are not as they were recorded.
         """
         from keepbest.reports.curve import plot_curve
 
-        checks = self.checks()
+        checks = self.checks(metric)
         record = self._known.value
-        return plot_curve(checks, record.objective, record, ax)
+        return plot_curve(checks, metric or record.objective.monitor, record, ax)
 
     @property
     def best_model_path(self) -> Path:

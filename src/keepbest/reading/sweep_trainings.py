@@ -27,7 +27,7 @@ def curves_of(
     open_directory: Callable[[str], Path],
     open_run: Callable[[Path], Run],
 ) -> list[TrainingCurve]:
-    """Return the curve of each distinct training that has begun.
+    """Return the curve of each distinct training that has a finite check.
 
     Args:
         jobs: of the sweep; those that share a training name its directory.
@@ -51,7 +51,7 @@ def curves_of(
     for label, group in zip(labels, groups.values(), strict=True):
         monitor = records[group[0].number].objective.monitor
         checks = _checks(group, records, monitor, open_directory, open_run)
-        if checks:
+        if any(math.isfinite(value) for _, value in checks):
             ends = [_end(job.number, records[job.number]) for job in group]
             at = _best_of(records[best]) if best in {job.number for job in group} and best is not None else None
             curves.append(TrainingCurve(label, checks, ends, at))

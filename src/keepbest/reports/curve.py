@@ -34,45 +34,51 @@ class CheckPoint(Protocol):
 
 def draw_curve(path: Path, checks: Sequence[CheckPoint], objective: Objective, record: RunRecord) -> None:
     """Draw the checks of a run to a PNG file; see `plot_curve`."""
-    plot_curve(checks, objective, record).savefig(path, dpi=130)
+    plot_curve(checks, objective.monitor, record).savefig(path, dpi=130)
 
 
-def plot_curve(checks: Sequence[CheckPoint], objective: Objective, record: RunRecord, ax: Any = None) -> Figure:
+def plot_curve(checks: Sequence[CheckPoint], metric: str, record: RunRecord, ax: Any = None) -> Figure:
     """Draw the checks of a run into the axes, or into a new figure; return the figure.
 
     The horizontal axis counts epochs where each epoch has one check at the most, else checks. The patience window
     reaches from the check that the policy last accepted to the one at which it gave up. What the record does not say,
-    as of a run that goes on, is not drawn.
+    as of a run that goes on, is not drawn. Of another metric than the objective's only the values are.
 
     Args:
         checks: in their order.
-        objective: which metric they are of.
+        metric: which one they are of.
         record: how the run ended, as far as it has.
         ax: the matplotlib axes to draw in; None makes a new figure.
     """
-    from keepbest.reports.picture import LITERAL, axes_of, cut, finish_axes
+    from keepbest.reports.picture import LITERAL, add_legend, axes_of, cut, finish_axes
 
     axes = axes_of(ax, _SIZE)
-    epochs = [check.epoch for check in checks]
-    by_epoch = len(set(epochs)) == len(epochs)
-    places = epochs if by_epoch else list(range(len(checks)))
+    by_epoch = is_by_epoch(checks)
+    places = [check.epoch for check in checks] if by_epoch else list(range(len(checks)))
     values = [check.value for check in checks]
     shape = "o-" if len(checks) <= _MOST_MARKERS else "-"
-    axes.plot(places, values, shape, color=_METRIC, markersize=3, lw=1.4, label=_shown(objective.monitor))
-    if checks:
+    axes.plot(places, values, shape, color=_METRIC, markersize=3, lw=1.4, label=_shown(metric))
+    if checks and metric == record.objective.monitor:
         _mark_best(axes, checks, places, record)
         _mark_stop(axes, checks, places, record)
     axes.set_xlabel("epoch" if by_epoch else "check")
-    axes.set_ylabel(cut(objective.monitor, 60), **LITERAL)
+    axes.set_ylabel(cut(metric, 60), **LITERAL)
     axes.set_title(cut(_title(record), 90), fontsize=10, loc="left", **LITERAL)
     finish_axes(axes, values)
-    # matplotlib's own choice of a place shuns the window more than the curve
-    corner = "upper right" if objective.mode == "min" else "lower right"
-    for text in axes.legend(loc=corner, edgecolor="none", framealpha=0.85, fontsize=8).get_texts():
-        text.set_parse_math(False)
-        text.set_text(cut(text.get_text(), 60))
+    add_legend(axes, "upper right" if record.objective.mode == "min" else "lower right")
     figure: Figure = axes.figure
     return figure
+
+
+def is_by_epoch(checks: Sequence[CheckPoint]) -> bool:
+    """Return whether each epoch has one check at the most, so that epochs can be counted instead of checks."""
+    return len({check.epoch for check in checks}) == len(checks)
+
+
+def best_place(checks: Sequence[CheckPoint], record: RunRecord) -> int | None:
+    """Return the number of the best check among those of the objective, from 0; None where it is not there."""
+    same = [i for i, check in enumerate(checks) if check.value == record.best_model_score]
+    return next((i for i in same if checks[i].epoch == record.best_epoch), same[0] if same else None)
 
 
 def _shown(label: str) -> str:
@@ -81,8 +87,7 @@ def _shown(label: str) -> str:
 
 
 def _mark_best(axes: Any, checks: Sequence[CheckPoint], places: list[int], record: RunRecord) -> None:
-    same = [i for i, check in enumerate(checks) if check.value == record.best_model_score]
-    at = next((i for i in same if checks[i].epoch == record.best_epoch), same[0] if same else None)
+    at = best_place(checks, record)
     if at is not None:
         label = f"best: {checks[at].value:.4g} in epoch {checks[at].epoch}"
         axes.plot(places[at], checks[at].value, "*", color=_BEST, markersize=13, zorder=3, label=label)

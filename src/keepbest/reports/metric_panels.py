@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
+from keepbest.records.metrics_table import RecordedCheck
+from keepbest.records.run_record import RunRecord
+from keepbest.reports.curve import best_place, is_by_epoch
 from keepbest.reports.picture import LITERAL, cut, finish_axes
 
 if TYPE_CHECKING:
@@ -21,11 +26,11 @@ _OTHER, _BEST = ("#0072B2", "-"), "#009E73"
 
 
 class Line(NamedTuple):
-    """One metric: its name, its part (`train`, `val`) where it has one, and its values over epochs or steps."""
+    """One metric: its name, its part (`train`, `val`) where it has one, and its values with their places."""
 
     name: str
     part: str
-    places: Sequence[int]
+    places: Sequence[float]
     values: Sequence[float]
 
 
@@ -35,8 +40,8 @@ class Panel(NamedTuple):
     Args:
         name: what they measure.
         lines: the metrics.
-        unit: "epoch" or "step".
-        best: the epoch of the best check; None where that has no place.
+        unit: what the places count: "epoch", "check" or "step".
+        best: the place of the best check; None without one.
     """
 
     name: str
@@ -45,20 +50,25 @@ class Panel(NamedTuple):
     best: int | None
 
 
-def panels_of(metrics: pd.DataFrame, monitor: str, best_epoch: int | None) -> list[Panel]:
-    """Return the pictures that a table of metrics gives, without that of the objective alone.
+def panels_of(metrics: pd.DataFrame, checks: Sequence[RecordedCheck], record: RunRecord) -> list[Panel]:
+    """Return the pictures that a table of metrics gives, without that of the objective alone, which has its own.
+
+    They count what that one does: epochs where each has one check at the most, else checks. What was logged between two
+    checks stands between them.
 
     Args:
         metrics: of a run.
-        monitor: the objective's metric, which has a picture of its own.
-        best_epoch: of the best check.
+        checks: of its objective.
+        record: the run's.
     """
     groups: dict[str, list[str]] = defaultdict(list)
     for name in map(str, metrics.columns):
         if name not in ("epoch", "step"):
             part = _PART.fullmatch(name)
             groups[part[2] if part else name].append(name)
-    return [_panel(metrics, title, names, best_epoch) for title, names in groups.items() if names != [monitor]]
+    best = best_place(checks, record)
+    own = [record.objective.monitor]
+    return [_panel(metrics, title, names, checks, best) for title, names in groups.items() if names != own]
 
 
 def draw_panel(panel: Panel) -> Figure:
@@ -71,7 +81,7 @@ def draw_panel(panel: Panel) -> Figure:
         colour, dashes = _STYLES.get(line.part, _OTHER)
         axes.plot(line.places, line.values, dashes, color=colour, lw=1.5, label=cut(line.name, 32).lstrip("_"))
     if panel.best is not None:
-        axes.axvline(panel.best, color=_BEST, lw=1, alpha=0.8, label="best epoch")
+        axes.axvline(panel.best, color=_BEST, lw=1, alpha=0.8, label="best")
     axes.set_title(cut(panel.name, 40), fontsize=10, loc="left", **LITERAL)
     axes.set_xlabel(panel.unit, fontsize=9)
     finish_axes(axes, [value for line in panel.lines for value in line.values])
@@ -81,11 +91,22 @@ def draw_panel(panel: Panel) -> Figure:
     return figure
 
 
-def _panel(metrics: pd.DataFrame, title: str, names: Sequence[str], best_epoch: int | None) -> Panel:
+def _panel(
+    metrics: pd.DataFrame, title: str, names: Sequence[str], checks: Sequence[RecordedCheck], best: int | None
+) -> Panel:
     rows = {name: metrics.loc[metrics[name].notna(), ["epoch", "step", name]] for name in names}
-    unit = "epoch" if all(found["epoch"].is_unique for found in rows.values()) else "step"
-    lines = [Line(name, _part(name), found[unit].tolist(), found[name].tolist()) for name, found in rows.items()]
-    return Panel(title, lines, unit, best_epoch if unit == "epoch" else None)
+    places: dict[str, Any]
+    if is_by_epoch(checks) and all(found["epoch"].is_unique for found in rows.values()):
+        unit, places = "epoch", {name: found["epoch"] for name, found in rows.items()}
+        best = None if best is None else checks[best].epoch
+    elif checks:
+        steps = [check.step for check in checks]
+        unit = "check"
+        places = {name: np.interp(found["step"], steps, range(len(steps))) for name, found in rows.items()}
+    else:
+        unit, places = "step", {name: found["step"] for name, found in rows.items()}
+    lines = [Line(name, _part(name), list(places[name]), found[name].tolist()) for name, found in rows.items()]
+    return Panel(title, lines, unit, best)
 
 
 def _part(name: str) -> str:

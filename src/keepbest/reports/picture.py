@@ -13,6 +13,8 @@ from keepbest.errors import printable
 LITERAL: dict[str, Any] = {"parse_math": False}
 """For texts that may hold a dollar sign, which is no formula here."""
 
+_BELOW = 0.55  # inches, for the numbers and the name of the axis
+_LONGEST_LINE = 66  # characters of a legend that a narrow picture has room for
 _LOG_FROM = 8  # times the smallest value, from where on equal steps hide the end of a curve
 
 
@@ -52,6 +54,29 @@ def finish_axes(axes: Any, values: Sequence[float]) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def add_legend(axes: Any, corner: str = "upper right") -> None:
+    """Explain what is drawn: below the axes of a picture of our own, where it hides nothing.
+
+    In the axes of somebody else's figure, which may have no room below, it stands inside on a ground that hides what is
+    behind it.
+
+    Args:
+        axes: with what is drawn in them.
+        corner: where it stands in other people's axes.
+    """
+    from matplotlib.transforms import ScaledTranslation
+
+    lengths = sorted(map(len, axes.get_legend_handles_labels()[1]))
+    look: dict[str, Any] = {"loc": corner, "framealpha": 1, "edgecolor": "none"}
+    if isinstance(axes.figure, Picture):
+        below = axes.transAxes + ScaledTranslation(0, -_BELOW, axes.figure.dpi_scale_trans)
+        look = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "bbox_transform": below, "frameon": False}
+        look["ncols"] = 2 if sum(lengths[-2:]) <= _LONGEST_LINE else 1
+    for text in axes.legend(fontsize=8, borderaxespad=0, **look).get_texts():
+        text.set_parse_math(False)
+        text.set_text(cut(text.get_text(), 60))
 
 
 def cut(text: str, longest: int = 24) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keepbest.errors import printable
-from keepbest.reports.picture import LITERAL, axes_of
+from keepbest.reports.picture import LITERAL, add_legend, axes_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +71,8 @@ def _draw_line(axes: Any, replay: Replay) -> None:
 
 def _finish(axes: Any, replay: Replay, left_out: int) -> None:
     histories = len(replay.outcomes)
-    several = f"mean of {histories} histories" if histories > 1 else printable(replay.outcomes[0].trajectory.name)
+    noun = "distinct histories" if replay.repeated else "histories"
+    several = f"mean of {histories} {noun}" if histories > 1 else printable(replay.outcomes[0].trajectory.name)
     axes.set_xlabel(f"epochs trained, of {replay.total_epochs:.4g}")
     axes.set_ylabel(f"regret: {printable(replay.objective.monitor)} lost to stopping early", **LITERAL)
     hidden = f"\n{left_out} of {replay.grid.size} policies not shown: the history ended first, or nothing was kept"
@@ -79,4 +80,4 @@ def _finish(axes: Any, replay: Replay, left_out: int) -> None:
     axes.grid(alpha=0.25)
     axes.margins(x=0.05, y=0.08)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="upper right")
+    add_legend(axes)

@@ -12,9 +12,10 @@ from rich.text import Text
 from keepbest.errors import printable
 from keepbest.reading.replay import Replay
 from keepbest.reports.console import standard_console
+from keepbest.stopping.outcomes import NONE
 
 MOST_ROWS = 20
-_LEFT_OUT_SHOWN = 3
+_LEFT_OUT_SHOWN, _MOST_DIFFERING, _LONGEST_KEY = 3, 5, 60
 _LONGEST_LEFT_OUT, _LONGEST_NAME = 160, 24  # characters
 
 
@@ -38,6 +39,35 @@ def show_replay(replay: Replay, max_regret: float, console: Console | None = Non
         output.print(Text.assemble((f"{name:<12} ", "dim"), printable(text)), soft_wrap=True)
 
 
+def differing_of(replay: Replay) -> str:
+    """Return in which overrides the histories differ, and what that means for the means over them."""
+    shown = ", ".join(key[:_LONGEST_KEY] for key in replay.differing[:_MOST_DIFFERING])
+    more = len(replay.differing) - _MOST_DIFFERING
+    keys = f"{shown} and {more} more" if more > 0 else shown
+    return f"the histories differ in more than the seed: {keys}; means over them are of different experiments"
+
+
+def why_none(replay: Replay, max_regret: float) -> str:
+    """Return why no policy is recommended, without a full stop.
+
+    Args:
+        replay: which recommends none.
+        max_regret: the mean regret that is allowed.
+    """
+    if replay.is_limited:
+        return "all policies end alike: the training's own limit came first"
+    histories, monitor = len(replay.outcomes), replay.objective.monitor
+    if scoreless := sum(int(one.best_so_far[-1]) == NONE for one in replay.outcomes):
+        has = "the history has" if histories == 1 else f"{scoreless} of {histories} histories have"
+        return f"{has} no finite best {monitor}, and so no policy a regret"
+    if np.isnan(replay.mean_regret).all():
+        return "no policy's stop is known"
+    least = np.nanmin(replay.mean_regret)
+    if np.isinf(least):
+        return "every policy whose stop is known ends before there is a score to keep"
+    return f"no policy has a mean regret of at most {max_regret:g}; the least is {least:.6g}"
+
+
 def _chosen(replay: Replay) -> np.ndarray[Any, np.dtype[np.intp]]:
     """Return the places of the policies that have room: the front, its least regret first, and what is next best."""
     regret, epochs = replay.mean_regret.ravel(), replay.mean_epochs.ravel()
@@ -49,7 +79,8 @@ def _chosen(replay: Replay) -> np.ndarray[Any, np.dtype[np.intp]]:
 
 def _headline(replay: Replay) -> str:
     histories = len(replay.outcomes)
-    of = replay.outcomes[0].trajectory.name if histories == 1 else f"{histories} histories"
+    noun = "distinct histories" if replay.repeated else "histories"
+    of = replay.outcomes[0].trajectory.name if histories == 1 else f"{histories} {noun}"
     checks = ", ".join(dict.fromkeys(str(one.trajectory.values.size) for one in replay.outcomes[:5]))
     more = ", ..." if histories > 5 else ""
     best = replay.objective
@@ -90,15 +121,16 @@ def _summary(replay: Replay, max_regret: float) -> list[tuple[str, str]]:
         rows.append(("left out", line[:_LONGEST_LEFT_OUT]))
     if len(replay.left_out) > _LEFT_OUT_SHOWN:
         rows.append(("left out", f"and {len(replay.left_out) - _LEFT_OUT_SHOWN} more"))
+    if replay.differing:
+        rows.append(("differing", differing_of(replay)))
     best = replay.recommend(max_regret)
     if best is None:
-        least = np.nanmin(replay.mean_regret) if replay.front.size else None
-        remedy = "no policy's stop is known" if least is None else f"the least is {least:.6g}"
-        return [*rows, ("recommended", f"none: no policy has a mean regret of at most {max_regret:g}; {remedy}")]
+        return [*rows, ("recommended", f"none: {why_none(replay, max_regret)}")]
     cost = f"{best.epochs:.6g} of {replay.total_epochs:.6g} epochs, regret {best.regret:.6g}"
     if len(replay.outcomes) > 1:
         cost += f" on average, {best.worst_regret:.6g} at worst"
-    return [*rows, ("recommended", f"keepbest train {' '.join(best.overrides)}"), ("", cost)]
+    where = "to be added to what the histories were trained with"
+    return [*rows, ("recommended", " ".join(best.overrides)), ("", where), ("", cost)]
 
 
 def _shortened(name: str) -> str:

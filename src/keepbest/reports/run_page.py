@@ -15,10 +15,13 @@ from keepbest.reading.run import Run
 from keepbest.records.run_record import Environment, RunRecord
 from keepbest.reports.metric_panels import MOST_PANELS, Panel, draw_panel, panels_of
 from keepbest.reports.page_parts import Attempts, Tile, picture
-from keepbest.reports.vector_picture import vector_picture, wide_axes
+from keepbest.reports.vector_picture import NARROW, vector_picture, wide_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+_MOST_TESTS = 2  # that have a tile each
 
 
 def run_page(run: Run, shown: Path) -> dict[str, Any]:
@@ -79,18 +82,23 @@ def _tiles(record: RunRecord) -> list[Tile]:
         where = "" if record.best_epoch is None else f"in epoch {record.best_epoch}"
         tiles.append(Tile(f"best {record.objective.monitor}", f"{record.best_model_score:.6g}", where))
     if record.timing.epochs_trained is not None:
-        reason = record.stopping.reason if record.stopping else None
-        tiles.append(Tile("epochs trained", str(record.timing.epochs_trained), (reason or "").replace("_", " ")))
-    tiles += [
-        Tile(name, f"{value:.4g}", "on the test split") for name, value in sorted((record.test or {}).items())[:2]
-    ]
+        tiles.append(Tile("epochs trained", str(record.timing.epochs_trained)))
+    tests = sorted((record.test or {}).items())
+    tiles += [Tile(name, f"{value:.4g}", "on the test split") for name, value in tests[:_MOST_TESTS]]
     if record.timing.seconds is not None:
         tiles.append(Tile("time", *_duration(record.timing.seconds)))
     return tiles
 
 
 def _facts(record: RunRecord) -> dict[str, str]:
+    """Return what the record says in words, but for what the tiles have said."""
     facts = facts_of(record)
+    in_tiles = {
+        "best": record.best_model_score is not None,
+        "test": len(record.test or {}) <= _MOST_TESTS,
+        "time": True,
+    }
+    facts = {name: text for name, text in facts.items() if not in_tiles.get(name, False)}
     shared = record.trajectory
     if shared is not None:
         facts["training"] = f"shared by {shared.members} jobs of its sweep, fingerprint {shared.fingerprint[:16]}"
@@ -112,16 +120,18 @@ def _curve(run: Run, record: RunRecord) -> dict[str, Any]:
 
     def draw() -> Figure:
         axes = wide_axes()
-        figure = plot_curve(checks, record.objective, record, axes)
+        figure = plot_curve(checks, record.objective.monitor, record, axes)
         axes.set_title("", loc="left")  # the page has said so
         return figure
 
     text = f"{record.objective.monitor} of {len(checks)} checks, with the best one and the stop"
-    return picture(vector_picture(draw, "curve", text))
+    return picture(vector_picture(draw, "curve", text, narrow=NARROW))
 
 
 def _panels(run: Run, record: RunRecord) -> dict[str, Any]:
-    panels = panels_of(run.metrics, record.objective.monitor, record.best_epoch)
+    metrics = run.metrics
+    checks = run.checks() if record.objective.monitor in metrics else []
+    panels = panels_of(metrics, checks, record)
     drawn = [_drawn(panel, f"panel-{place}") for place, panel in enumerate(panels[:MOST_PANELS])]
     return {"svgs": drawn, "more": len(panels) - len(drawn)}
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from keepbest.reports.picture import LITERAL, axes_of, cut, finish_axes
+from keepbest.reports.picture import LITERAL, add_legend, axes_of, cut, finish_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#7f7f7f")
 _OTHERS, _STAR = "#b0b0b0", "#D55E00"
 _MOST_NUMBERS = 16  # ends that get the numbers of their jobs
+_NEAR = 0.025  # of the width: ends as near as this share their label
 
 
 class JobEnd(NamedTuple):
@@ -23,6 +25,14 @@ class JobEnd(NamedTuple):
     number: int
     epoch: int | None
     checks: int
+
+
+class _End(NamedTuple):
+    """Where a curve ends for jobs: the place, the value there, and their numbers."""
+
+    place: int
+    value: float
+    numbers: list[int]
 
 
 class TrainingCurve(NamedTuple):
@@ -45,8 +55,9 @@ def draw_sweep_curves(curves: Sequence[TrainingCurve], monitor: str, title: str,
     """Draw the curves of a sweep into the axes, or into a new figure; return the figure.
 
     The horizontal axis counts epochs where each epoch has one check at the most, else checks. Up to eight trainings are
-    told apart by colour and a legend; of more, only the best one is.
+    told apart by colour and a legend; of more, only the best one is. Trainings with the same checks are one line.
     """
+    curves = _merged(curves)
     axes = axes_of(ax, (9, 5))
     by_epoch = all(len({epoch for epoch, _ in curve.checks}) == len(curve.checks) for curve in curves)
     ordered = sorted(curves, key=lambda curve: curve.best is None)
@@ -56,13 +67,27 @@ def draw_sweep_curves(curves: Sequence[TrainingCurve], monitor: str, title: str,
         _draw(axes, curve, colour, by_epoch=by_epoch)
     for curve in ordered[:1]:
         _mark_best(axes, curve, by_epoch=by_epoch)
-    if sum(len(_by_place(curve, by_epoch=by_epoch)) for curve in curves) <= _MOST_NUMBERS:
-        _write_numbers(axes, curves, by_epoch=by_epoch)
+    _write_numbers(axes, curves, by_epoch=by_epoch)
     _finish(axes, curves, monitor, title, by_epoch=by_epoch)
     if few:
         _legend(axes)
     figure: Figure = axes.figure
     return figure
+
+
+def _merged(curves: Sequence[TrainingCurve]) -> list[TrainingCurve]:
+    """Return one curve for those that would hide each other."""
+    groups: dict[tuple[tuple[int, float], ...], list[TrainingCurve]] = defaultdict(list)
+    for curve in curves:
+        groups[tuple(curve.checks)].append(curve)
+    return [group[0] if len(group) == 1 else _as_one(group) for group in groups.values()]
+
+
+def _as_one(group: Sequence[TrainingCurve]) -> TrainingCurve:
+    names = [cut(curve.label) for curve in group[:2]]
+    label = " and ".join([*names, *([f"{len(group) - 2} more"] if len(group) > 2 else [])])
+    best = next((curve.best for curve in group if curve.best), None)
+    return TrainingCurve(label, group[0].checks, [end for curve in group for end in curve.ends], best)
 
 
 def _draw(axes: Any, curve: TrainingCurve, colour: str, *, by_epoch: bool) -> None:
@@ -78,7 +103,7 @@ def _draw(axes: Any, curve: TrainingCurve, colour: str, *, by_epoch: bool) -> No
 
 def _label(curve: TrainingCurve) -> str:
     jobs = "1 job" if len(curve.ends) == 1 else f"{len(curve.ends)} jobs"
-    return f"{cut(curve.label, 40)} ({jobs})".lstrip("_")  # matplotlib hides what begins with one
+    return f"{cut(curve.label, 60)} ({jobs})".lstrip("_")  # matplotlib hides what begins with one
 
 
 def _mark_best(axes: Any, curve: TrainingCurve, *, by_epoch: bool) -> None:
@@ -91,18 +116,38 @@ def _mark_best(axes: Any, curve: TrainingCurve, *, by_epoch: bool) -> None:
 
 
 def _write_numbers(axes: Any, curves: Sequence[TrainingCurve], *, by_epoch: bool) -> None:
+    """Write at the ends whose they are, above the highest of those that lie side by side, as far as there is room."""
+    groups = _side_by_side(curves, by_epoch=by_epoch)
+    ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
+    for group in groups if len(groups) <= _MOST_NUMBERS else []:
+        middle = (group[0].place + group[-1].place) / 2
+        axes.annotate(
+            _who([number for end in group for number in end.numbers]), (middle, max(end.value for end in group)),
+            xytext=(0, 9), textcoords="offset points", rotation=90, ha="center", va="bottom", fontsize=7, zorder=5,
+            bbox=ground,
+        )  # fmt: skip
+
+
+def _side_by_side(curves: Sequence[TrainingCurve], *, by_epoch: bool) -> list[list[_End]]:
+    """Return the ends of all curves from left to right, those together whose labels would lie over each other."""
+    found: list[_End] = []
     for curve in curves:
         places = _places(curve, by_epoch=by_epoch)
-        for place, numbers in _by_place(curve, by_epoch=by_epoch).items():
-            axes.annotate(
-                _who(numbers), (place, curve.checks[places.index(place)][1]), xytext=(0, 9), rotation=90, fontsize=7,
-                textcoords="offset points", ha="center", va="bottom", zorder=5,
-            )  # fmt: skip
+        values = dict(zip(places, (value for _, value in curve.checks), strict=True))
+        found += [_End(at, values[at], who) for at, who in _by_place(curve, by_epoch=by_epoch).items()]
+    width = max((place for curve in curves for place in _places(curve, by_epoch=by_epoch)), default=0)
+    groups: list[list[_End]] = []
+    for end in sorted(end for end in found if math.isfinite(end.value)):
+        if groups and end.place - groups[-1][0].place <= _NEAR * width:
+            groups[-1].append(end)
+        else:
+            groups.append([end])
+    return groups
 
 
 def _who(numbers: Sequence[int]) -> str:
     noun = "job" if len(numbers) == 1 else "jobs"
-    text = ", ".join(map(str, numbers))
+    text = ", ".join(map(str, sorted(numbers)))
     return f"{noun} {text}" if len(text) <= 14 else f"{len(numbers)} jobs"
 
 
@@ -131,5 +176,4 @@ def _finish(axes: Any, curves: Sequence[TrainingCurve], monitor: str, title: str
 def _legend(axes: Any) -> None:
     if axes.get_lines():
         axes.plot([], [], "o", color="white", markeredgecolor=_OTHERS, markersize=5, label="a job ends")
-        for text in axes.legend(frameon=False, fontsize=8).get_texts():
-            text.set_parse_math(False)
+        add_legend(axes)

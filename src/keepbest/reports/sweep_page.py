@@ -61,7 +61,7 @@ def sweep_page(sweep: Sweep, shown: Path, page: Path) -> dict[str, Any]:
             "means": _means(attempted, sweep, table),
             "heatmaps": heatmaps_of(attempted, sweep, table),
             "curves": attempted(lambda: curves_of(sweep), "the curves"),
-            "policies": attempted(lambda: policies_of(sweep, table), "the policies"),
+            "policies": attempted(lambda: policies_of(attempted, sweep, table), "the policies"),
             "failures": _failures(attempted, sweep, table),
             "environment": environment_of(record.environment)
             | {"command": f"keepbest train {shlex.join(record.arguments)}"},
@@ -73,8 +73,7 @@ def _tiles(record: SweepRecord, sweep: Sweep, table: pd.DataFrame, best: int | N
     if best is not None:
         score = table["score"].loc[best]
         tiles.append(Tile(f"best {table.attrs['objective']['monitor']}", f"{float(score):.6g}", f"job {best}"))
-    trainings = {job.trajectory or job.directory for job in record.jobs}
-    tiles.append(Tile("jobs", str(len(table)), f"{len(trainings)} training{'s' * (len(trainings) != 1)}"))
+    tiles.append(Tile("jobs", str(len(table)), _trainings(record, table)))
     known = table["epochs_trained"].dropna()
     own = dict(zip(map(int, known.index), map(int, known), strict=True))
     alone, trained = sum(own.values()), _trained_epochs(record, sweep, own)
@@ -83,6 +82,15 @@ def _tiles(record: SweepRecord, sweep: Sweep, table: pd.DataFrame, best: int | N
     if 0 < trained < alone:
         tiles.append(Tile("saved by sharing", f"{1 - trained / alone:.0%}", f"{alone - trained:,} epochs"))
     return tiles
+
+
+def _trainings(record: SweepRecord, table: pd.DataFrame) -> str:
+    """Return how many trainings have a score, and how many have none."""
+    names = {job.number: job.trajectory or job.directory for job in record.jobs}
+    scored = {names[int(number)] for number in table.index[table["score"].notna()]}
+    others = len(set(names.values())) - len(scored)
+    text = f"{len(scored)} training{'s' * (len(scored) != 1)}"
+    return f"{text}, {others} without a score" if others else text
 
 
 def _trained_epochs(record: SweepRecord, sweep: Sweep, own: Mapping[int, int]) -> int:

@@ -14,14 +14,15 @@ from keepbest.reading.sweep import Sweep
 from keepbest.records.run_record import RunStatus
 from keepbest.reports.job_rows import Table
 from keepbest.reports.page_parts import Attempts, Section, cells_of, column_of, picture
-from keepbest.reports.vector_picture import vector_picture, wide_axes
+from keepbest.reports.replay_table import differing_of, why_none
+from keepbest.reports.vector_picture import NARROW, vector_picture, wide_axes
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
 _MOST_PAIRS = 3
-_MOST_PATIENCE = 50
+_MOST_LEFT_OUT = 3
 _MOST_DELTAS = 20
 _MOST_TRAININGS = 200  # whose configs and metrics a page reads to replay them
 _MOST_FRONT = 12
@@ -45,10 +46,16 @@ def heatmaps_of(attempted: Attempts, sweep: Sweep, table: pd.DataFrame) -> list[
 def curves_of(sweep: Sweep) -> dict[str, Any]:
     """Return the curves of the trainings, each once."""
     text = "the objective over the epochs of each training, with the ends of its jobs and the best one"
-    return picture(vector_picture(lambda: sweep.curves(ax=wide_axes()), "curves", text))
+
+    def draw() -> Figure:
+        figure = sweep.curves(ax=wide_axes())
+        figure.axes[0].set_title("", loc="left")  # the page has said so
+        return figure
+
+    return picture(vector_picture(draw, "curves", text, narrow=NARROW))
 
 
-def policies_of(sweep: Sweep, table: pd.DataFrame) -> dict[str, Any]:
+def policies_of(attempted: Attempts, sweep: Sweep, table: pd.DataFrame) -> dict[str, Any]:
     """Return the Pareto front of stopping policies on the sweep's trainings, and the policy to take.
 
     Raises:
@@ -61,24 +68,28 @@ def policies_of(sweep: Sweep, table: pd.DataFrame) -> dict[str, Any]:
             f"a page replays at most {_MOST_TRAININGS} trainings, this sweep has {len(trainings)}: "
             "keepbest replay takes any number."
         )
-    found, diverged = _replayed(sweep, _min_deltas(table))
-    if not found.front.size:
+    found = _replayed(sweep, _min_deltas(table))
+    if np.isnan(found.mean_regret).all():
         raise RecordError(
             f"what a policy would have done is known where the trainings outlast it, or reach a limit of their own: of "
             f"these {found.grid.size} policies none is."
         )
     best = found.recommend()
+    why = why_none(found, 0) if best is None else ""
     text = "regret against epochs of policies, with the Pareto front"
     has_choice = found.front.size > 1
     return {
         "svg": vector_picture(lambda: _plot(found), "front", text) if has_choice else None,
         "policies": found.grid.size,
         "histories": len(found.outcomes),
-        "patience": _MOST_PATIENCE,
         "censored": int((found.censored > 0).sum()),
-        "diverged": diverged,
-        "front": _front(found),
+        "repeated": found.repeated,
+        "left_out": [attempted.worded(ValueError(line)) for line in found.left_out[:_MOST_LEFT_OUT]],
+        "more_left_out": max(len(found.left_out) - _MOST_LEFT_OUT, 0),
+        "differing": f"{differing_of(found)}." if found.differing else "",
+        "front": None if found.is_limited else _front(found),
         "recommended": _recommended(best, found),
+        "why_none": f"{why[:1].upper()}{why[1:]}.",
     }
 
 
@@ -88,24 +99,16 @@ def _heatmap(sweep: Sweep, place: int, x: str, y: str, value: str) -> dict[str, 
     return picture(vector_picture(lambda: sweep.heatmap(x, y, value), name, text, on_page=False))
 
 
-def _replayed(sweep: Sweep, min_delta: list[float]) -> tuple[Replay, int]:
-    """Return the replay of the trainings whose metric stayed finite, and how many others there are.
-
-    Of a training that diverged no policy has a score, and so no policy would have a mean.
-    """
+def _replayed(sweep: Sweep, min_delta: list[float]) -> Replay:
     try:
-        found = replay(sweep, patience=range(1, _MOST_PATIENCE + 1), min_delta=min_delta)
+        return replay(sweep, min_delta=min_delta)
     except ConfigError as error:  # what it received would fill the page
         raise RecordError(f"the trainings cannot be replayed: {error.rule}.") from error
-    finite = [one for one in found.outcomes if np.isfinite(one.trajectory.values).all()]
-    diverged = len(found.outcomes) - len(finite)
-    found.outcomes = finite or found.outcomes
-    return found, diverged
 
 
 def _plot(found: Replay) -> Figure:
     figure = found.plot()
-    figure.set_size_inches(6.2, 4.4)
+    figure.set_size_inches(*NARROW)
     figure.axes[0].set_title("", loc="left")  # the page says what is left out
     return figure
 
@@ -132,7 +135,7 @@ def _recommended(best: Recommendation | None, found: Replay) -> dict[str, str] |
     if best is None:
         return None
     return {
-        "command": f"keepbest train {' '.join(best.overrides)}",
+        "overrides": " ".join(best.overrides),
         "epochs": f"{best.epochs:.3g}",
         "total": f"{found.total_epochs:.3g}",
     }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from keepbest.stopping.policy import PolicyState
 from keepbest.stopping.reasons import StopReason
 
@@ -16,7 +14,8 @@ def explain_stop(reason: StopReason, monitor: str, state: PolicyState) -> str:
         monitor: the metric's name.
         state: the policy's, which has seen the check.
     """
-    current, best = float("nan") if state.last is None else state.last, f"best {_best(state):.6g}"
+    current = float("nan") if state.last is None else state.last
+    best = "no best yet" if state.best is None else f"best {state.best:.6g}"
     policy = state.policy
     return {
         StopReason.PATIENCE_EXHAUSTED: f"{monitor} did not improve in {state.wait} checks, {best}",
@@ -26,9 +25,3 @@ def explain_stop(reason: StopReason, monitor: str, state: PolicyState) -> str:
         StopReason.DIVERGED: f"Divergence threshold reached: {monitor} is {current:.6g}, beyond "
         f"{policy.divergence_threshold}",
     }[reason]
-
-
-def _best(state: PolicyState) -> float:
-    if state.best is not None:
-        return state.best
-    return math.inf if state.policy.mode == "min" else -math.inf

@@ -45,7 +45,7 @@ def replay_policies(trajectory: Trajectory, grid: PolicyGrid) -> Outcomes:
     ends = last == NONE
     if trajectory.limit is not None:
         last[ends], reason[ends] = trajectory.values.size - 1, _code(trajectory.limit)
-    return Outcomes(trajectory, grid, last, reason, accepted, _best_so_far(trajectory, grid.common.mode))
+    return Outcomes(trajectory, grid, last, reason, accepted, best_so_far(trajectory, grid.common.mode))
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +188,7 @@ def _records(values: NDArray[Any]) -> NDArray[np.intp]:
     return np.flatnonzero(values < lowest[:-1])
 
 
-def _best_so_far(trajectory: Trajectory, mode: str) -> Indices:
+def best_so_far(trajectory: Trajectory, mode: str) -> Indices:
     """Return at each check the number of the one kept by then, `NONE` before the first and where it is infinite.
 
     It is the strict optimum, unless `kept_min_delta` asks for more than that.
