@@ -7,6 +7,10 @@ from difflib import get_close_matches
 from pathlib import Path
 
 _LONGEST_VALUE = 300  # characters of a value in a message
+_REPEATABLE = (
+    "Make validation deterministic (no shuffling, no sampling, no random augmentation, the same split at every setup, "
+    "dropout off in eval mode), or state how much may differ with verification.tolerance=..."
+)
 
 
 class KeepbestError(Exception):
@@ -107,16 +111,16 @@ class VerificationError(KeepbestError):
         recorded: the score of the kept checkpoint.
         measured: the score of the restored weights.
         tolerance: the largest absolute difference that would have been accepted.
+        remedy: what to do about it, in whole sentences; None for what helps a training.
     """
 
-    def __init__(self, monitor: str, recorded: float, measured: float, tolerance: float) -> None:
+    def __init__(
+        self, monitor: str, recorded: float, measured: float, tolerance: float, *, remedy: str | None = None
+    ) -> None:
         self.monitor, self.recorded, self.measured, self.tolerance = monitor, recorded, measured, tolerance
         super().__init__(
             f"the restored best weights must reproduce their recorded {monitor} within {tolerance:g}, "
-            f"recorded {recorded!r}, measured {measured!r}. "
-            "Make validation deterministic (no shuffling, no sampling, no random augmentation, the same split at every "
-            "setup, dropout off in eval mode), "
-            "or state how much may differ with verification.tolerance=..."
+            f"recorded {recorded!r}, measured {measured!r}. {remedy or _REPEATABLE}"
         )
 
 

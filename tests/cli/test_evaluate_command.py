@@ -13,6 +13,7 @@ import pytest
 
 import keepbest as package
 from keepbest.cli.evaluate import main
+from keepbest.cli.main import main as command_line
 from keepbest.records.ownership import owned
 from keepbest.records.run_record import RunRecord
 from keepbest.records.store import read_record, sealed
@@ -59,6 +60,7 @@ def test_the_command_adds_to_the_record_and_changes_nothing_else_in_it(keepbest,
     score = json.loads(before)["best_model_score"]
     assert "recorded    yes, the same score bit for bit\n" in done.stdout
     assert f"val         val_loss {score:.6g}  val_acc " in done.stdout
+    assert " (359 samples)\n" in done.stdout
     assert "added to    run/run.json\n" in done.stdout
     again = keepbest(["evaluate", "run/config.yaml", "--split", "test", "--device", "cpu"], run.parent)
     assert again.returncode == 0, again.stderr
@@ -66,6 +68,7 @@ def test_the_command_adds_to_the_record_and_changes_nothing_else_in_it(keepbest,
     first, second = opened.record["evaluations"]
     assert first["metrics"]["val_loss"] == score
     assert (first["split"], first["data"], first["device"]) == ("val", None, "cpu")
+    assert (first["samples"], first["cwd"]) == (359, None)
     assert first["best_sha256"] == opened.record["best_sha256"]
     assert (second["split"], second["metrics"]) == ("test", opened.record["test"])
     head, _, _ = before.partition('  "evaluations": ')
@@ -173,7 +176,12 @@ def test_a_run_that_is_being_trained_is_refused(run, said):
 
 
 MODULE = """
+import os
+import signal
+
 import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, TensorDataset
 from keepbest.data import Digits
 from keepbest.models import MLPClassifier
 
@@ -181,11 +189,24 @@ class MyDigits(Digits):
     pass
 
 class MyNet(MLPClassifier):
-    pass
+    def validation_step(self, batch):
+        if name := os.environ.get("ENDED_BY"):
+            signal.raise_signal(signal.Signals[name])
+        return super().validation_step(batch)
+
+class Narrow(LightningDataModule):
+    def val_dataloader(self):
+        return DataLoader(TensorDataset(torch.zeros(10, 30), torch.zeros(10, dtype=torch.long)), 5)
+
+class Unlabelled(LightningDataModule):
+    def val_dataloader(self):
+        return DataLoader(TensorDataset(torch.zeros(10, 1, 8, 8), torch.zeros(10, 3)), 5)
 """
 
 
-def test_a_users_own_classes_are_named_or_trusted_and_found_where_the_run_was_started(keepbest, tmp_path, said):
+def test_a_users_own_classes_are_named_or_trusted_and_found_where_the_run_was_started(
+    keepbest, tmp_path, said, monkeypatch
+):
     work = tmp_path / "work"
     work.mkdir()
     (work / f"{KINDS}.py").write_text(MODULE)
@@ -198,6 +219,24 @@ def test_a_users_own_classes_are_named_or_trusted_and_found_where_the_run_was_st
     for allowed in (["--modules", KINDS], ["--trust"]):
         assert "same score bit for bit" in said(0, run, *allowed)
         sys.modules.pop(KINDS, None)
+    assert len(read_record(run).evaluations) == 2
+    (work / "conf" / "data").mkdir(parents=True)
+    for name in ("Narrow", "Unlabelled"):
+        (work / "conf" / "data" / f"{name.lower()}.yaml").write_text(f"_target_: {KINDS}.{name}\n")
+    monkeypatch.chdir(work)
+    out = said(2, run, "--data", "narrow", "--modules", KINDS)
+    assert (
+        "data must be such as the model was trained on: input_shape [1, 8, 8], Narrow has [30]; RuntimeError: mat1"
+        in out
+    )
+    out = said(1, run, "--data", "unlabelled", "--modules", KINDS)
+    assert "the best model must be one to evaluate on the val batches of Unlabelled, " in out
+    assert out.endswith(". Its first batch has the shapes [5, 1, 8, 8], [5, 3].\n")
+    assert len(read_record(run).evaluations) == 2
+    for name, status in (("SIGINT", 130), ("SIGTERM", 143)):
+        done = keepbest(["evaluate", "run", "--trust"], work, env={"ENDED_BY": name})
+        assert (done.returncode, done.stdout) == (status, "")
+        assert done.stderr == f"keepbest: interrupted by {name}.\n"
     assert len(read_record(run).evaluations) == 2
 
 
@@ -227,9 +266,14 @@ def test_relative_paths_are_those_of_the_run_and_of_other_data_those_of_the_call
     job_dir, _ = run_job("data=csv", "data.path=table.csv", "data.target=kind", "trainer.max_epochs=2")
     monkeypatch.chdir(here)
     assert "same score bit for bit" in said(0, job_dir)
-    said(0, job_dir, "--split", "test", "--data", "csv", "data.path=new.csv", "data.target=kind")
+    half = ["data.path=new.csv", "data.target=kind", "data.test_fraction=0.5"]
+    out = said(0, job_dir, "--split", "test", "--data", "csv", *half)
+    assert "data        keepbest.data.CsvTable new.csv\n" in out
+    assert " (60 samples)\n" in out
     assert Path.cwd() == here
     own, other = read_record(job_dir).evaluations
+    assert (own.samples, own.cwd) == (24, None)
+    assert (other.samples, other.cwd) == (60, str(here)), "so that it can be repeated from anywhere"
     assert (own.data, other.data and other.data["path"]) == (None, "new.csv")
     assert other.metrics != read_record(job_dir).test
     assert "table.csv" in said(1, job_dir, "--data", "csv", "data.path=table.csv", "data.target=kind")
@@ -267,7 +311,7 @@ def test_a_finished_sweep_with_evaluated_members_opens_resumes_and_proves(keepbe
     assert list(table["status"]) == ["completed", "completed"]
 
 
-def test_a_run_that_goes_on_keeps_its_evaluations_and_ends_as_ever(keepbest, said, tmp_path):
+def test_a_run_that_goes_on_keeps_its_evaluations_and_ends_as_ever(keepbest, said, tmp_path, capfd):
     whole = keepbest(["train", "trainer=cpu", "trainer.max_epochs=4", "hydra.run.dir=whole"], tmp_path)
     short = keepbest(["train", "trainer=cpu", "trainer.max_epochs=2", "hydra.run.dir=short"], tmp_path)
     assert (whole.returncode, short.returncode) == (0, 0)
@@ -283,17 +327,90 @@ def test_a_run_that_goes_on_keeps_its_evaluations_and_ends_as_ever(keepbest, sai
     assert records[0].test == records[1].test
     (entry,) = records[1].evaluations
     assert entry.best_sha256 != records[1].best_sha256, "it tells which checkpoint was evaluated"
+    assert command_line(["show", str(tmp_path / "short")]) == 0
+    assert "evaluated" not in capfd.readouterr().out, "it was not this best"
     with owned(tmp_path / "short"):
         pass
 
 
-@pytest.mark.parametrize("devices", [1, 2])
-def test_another_score_than_the_recorded_one_is_told_with_its_distance(run, said, devices):
+def configured(run_dir: Path, **changes: object) -> None:
     from keepbest.composition.resolved import read_config, write_config
 
-    config = read_config(run)
-    write_config(run, {**config, "trainer": {**config["trainer"], "devices": devices}})
-    edited(run, config_sha256=None, best_model_score=0.125)
-    out = said(0, run)
-    assert "recorded    no: val_loss was 0.125, is 0.0" in out
-    assert ("several processes, which count some samples twice" in out) is (devices == 2)
+    config = read_config(run_dir)
+    write_config(run_dir, {**config, **{key: {**config[key], **value} for key, value in changes.items()}})
+    edited(run_dir, config_sha256=None)
+
+
+CHANGED = {
+    "by a millionth on the CPU": (1 + 1e-6, {}, 1),
+    "by a millionth on another device": (1 + 1e-6, {"trainer": {"accelerator": "gpu"}}, 0),
+    "by a hundredth on another device": (1.01, {"trainer": {"accelerator": "gpu"}}, 1),
+    "within the run's tolerance": (1.01, {"verification": {"tolerance": 0.01}}, 0),
+    "beyond the run's tolerance": (1.01, {"verification": {"tolerance": 1e-9}}, 1),
+    "in several processes": (2, {"trainer": {"devices": 2}}, 0),
+}
+
+
+@pytest.mark.parametrize(("factor", "config", "status"), CHANGED.values(), ids=CHANGED)
+def test_another_score_than_the_recorded_one_is_told_and_fails_beyond_the_tolerance(
+    run, capsys, factor, config, status
+):
+    score = read_record(run).best_model_score
+    assert score is not None
+    changed = score * factor
+    configured(run, **config)
+    edited(run, best_model_score=changed)
+    assert main([str(run)]) == status
+    said = capsys.readouterr()
+    (entry,) = read_record(run).evaluations
+    assert entry.metrics["val_loss"] == score, "it is added all the same"
+    is_near = not status and factor != 2
+    near = "yes, within " if is_near else "no: "
+    assert f"recorded    {near}" in said.out
+    assert f"val_loss was {changed!r}, is {score!r}, {abs(changed - score):.2g} from it" in said.out
+    assert ("several processes, which count some samples twice" in said.out) is (factor == 2)
+    assert bool(said.err) is bool(status)
+    if status:
+        assert "must reproduce their recorded val_loss within" in said.err
+        assert f"recorded {changed!r}, measured {score!r}. The data are not" in said.err
+
+
+def test_a_verification_that_makes_no_sense_is_told(run, said):
+    configured(run, verification={"tolerance": "much"})
+    assert "verification.tolerance" in said(2, run)
+    assert not read_record(run).evaluations
+
+
+@pytest.mark.parametrize("has_lock", [True, False])
+def test_a_run_that_cannot_be_written_is_evaluated_and_said_not_to_be_recorded(run, tmp_path, capsys, has_lock):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk)], capture_output=True, check=False).returncode:
+        pytest.skip("this user cannot mount a file system")
+    try:
+        copy = Path(shutil.copytree(run, disk / "run"))
+        (copy / ".lock").unlink(missing_ok=True)
+        if has_lock:
+            (copy / ".lock").touch()
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        assert main([str(copy)]) == 1
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    said = capsys.readouterr()
+    assert "recorded    yes, the same score bit for bit\nadded to    nothing: it cannot be written\n" in said.out
+    assert "an evaluation is recorded in the run's run.json, which cannot be written: [Errno 30] Read-only" in said.err
+    assert "Copy the run to where you may write" in said.err
+
+
+def test_what_only_trust_allows_is_told_in_options(run, said):
+    with (run / "config.yaml").open("a") as file:
+        file.write("#" * (1 << 20))
+    out = said(1, run)
+    assert "If you know who made the run and trust them, add --trust." in out
+    assert "trust=True" not in out
+
+
+def test_help_says_which_samples_are_measured(said):
+    out = said(0, "--help")
+    assert "it decides which of its samples are the split" in out
+    assert "data.test_fraction=0.5 --split test" in out

@@ -98,7 +98,7 @@ def test_a_failed_run_says_why(tmp_path, said):
     assert "--traceback prints where" in text
     assert "most recent call last" not in text
     assert "most recent call last" in said(0, run, "--traceback")
-    assert "stopped     no training took place" in text
+    assert "stopped     failed before it ended" in text
 
 
 def test_texts_of_other_people_are_shown_and_never_obeyed(tmp_path, said):

@@ -20,7 +20,7 @@ MODULE = """
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset, random_split
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset, random_split
 
 seen = {}
 
@@ -42,6 +42,11 @@ class Line(LightningModule):
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), 0.05)
+
+
+class Named(Line):
+    def validation_step(self, batch, batch_index, dataloader_idx=0):
+        self.log("val_loss", self.training_step(batch), batch_size=len(batch[0]))
 
 
 class WithTest(Line):
@@ -77,6 +82,22 @@ class Drawn(LightningDataModule):
 class Empty(Drawn):
     def val_dataloader(self):
         return DataLoader(TensorDataset(torch.zeros(0, 2), torch.zeros(0, 1)))
+
+
+class Numbers(IterableDataset):
+    def __iter__(self):
+        return iter((torch.zeros(2), torch.zeros(1)) for _ in range(12))
+
+
+class Stream(Drawn):
+    def val_dataloader(self):
+        return DataLoader(Numbers(), 8)
+
+
+class Several(Drawn):
+    def val_dataloader(self):
+        data = TensorDataset(torch.zeros(10, 2), torch.zeros(10, 1))
+        return [DataLoader(data, 4), DataLoader(data, 4, drop_last=True)]
 
 
 class Says(Callback):
@@ -181,6 +202,13 @@ def test_a_number_of_threads_that_no_machine_has_is_ignored(copied, edit_record,
     assert run.evaluate()["val_loss"] == score_of(run)
 
 
+def test_samples_are_counted_where_loaders_know_them(mine, run_job):
+    job_dir, _ = run_job(*SETTINGS, f"model._target_={NAME}.Named")
+    run = keepbest.open_run(job_dir, modules=[NAME])
+    counts = {"Drawn": 20, "Several": 18, "Stream": None}
+    assert {name: run.evaluation(data={"_target_": f"{NAME}.{name}"}).samples for name in counts} == counts
+
+
 def test_a_split_that_is_drawn_for_the_fit_is_the_same_one(mine, run_job):
     job_dir, record = run_job(*SETTINGS)
     assert record.verified.exact
@@ -216,6 +244,8 @@ def test_settings_that_change_numbers_hold(run_job, settings):
 def test_other_data_are_evaluated_whole(run_job):
     job_dir, _ = run_job("trainer.max_epochs=2", "trainer.limit_val_batches=1")
     run = keepbest.open_run(job_dir)
+    assert run.evaluation().samples == run.config["data"]["batch_size"]
+    assert run.evaluation(data=dict(run.config["data"])).samples == 359
     whole = run.evaluate(data={**run.config["data"], "batch_size": 500})
     assert whole["val_loss"] != score_of(run)
     assert run.evaluate(data=dict(run.config["data"]))["val_acc"] == whole["val_acc"]
@@ -238,9 +268,7 @@ def test_data_that_the_model_was_not_made_for_are_refused(run, target, message):
 
 def test_data_of_a_users_own_that_do_not_fit_are_told_in_one_message(mine, run):
     run = keepbest.open_run(run.directory, modules=[NAME])
-    with pytest.raises(
-        DataError, match=r"the best model must be one to evaluate on the val batches of Drawn, RuntimeError: mat1"
-    ):
+    with pytest.raises(ConfigError, match=r"input_shape \[1, 8, 8\], Drawn has \[2\]; RuntimeError: mat1"):
         run.evaluate(data={"_target_": f"{NAME}.Drawn"})
 
 

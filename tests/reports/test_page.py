@@ -148,7 +148,7 @@ def test_a_run_that_failed_shows_its_error(made_sweep, made_job, tmp_path):
     failed = {"status": RunStatus.FAILED, "error": Failure("OSError", "no space", "Traceback: here"),
               "best_model_score": None, "best_epoch": None, "stopping": None}  # fmt: skip
     sweep = made_sweep(tmp_path / "sweep", [made_job(["seed=1"], failed), made_job(["seed=2"], failed)])
-    shows(page(sweep / "0"), "failed", "OSError", "no space", "Traceback: here", "no training took place",
+    shows(page(sweep / "0"), "failed", "OSError", "no space", "Traceback: here", "failed before it ended",
           "the metrics of a run begin with its first check")  # fmt: skip
     text = page(sweep)
     shows(text, "2 failed", "jobs", "OSError: no space", "this sweep has none: 2 failed", "Traceback of job 0")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keepbest.cli.arguments import Arguments, run_reading
 from keepbest.cli.sweep import for_people
-from keepbest.errors import ConfigError, printable
+from keepbest.errors import ConfigError, IntegrityError, RecordError, printable
 from keepbest.records.locations import run_directory
-from keepbest.records.ownership import owned
+from keepbest.records.ownership import owned, require_free
 from keepbest.records.run_record import Evaluation, RunRecord
 from keepbest.records.store import SWEEP_FILE, add_evaluation, read_record
 from keepbest.training.interruption import signals_held
@@ -21,19 +21,24 @@ from keepbest.training.launch import fits_one_process
 from keepbest.training.workplace import workplace
 
 if TYPE_CHECKING:
+    from keepbest.reading.repeated_score import RepeatedScore
     from keepbest.reading.run import Run
 
 _DESCRIPTION = """\
 Evaluates the best checkpoint of a run again, on one device and with the run's own settings, prints the metrics, and
 adds them to its record; what stands there stays. Of a sweep, the best job is evaluated. On the run's own validation
-data the recorded score must come out again: on the CPU bit for bit. Other data are prepared by their own data module:
-they are standardised by their own statistics.
+data the recorded score must come out again, or the status is 1: on the CPU bit for bit, elsewhere to a thousandth, or
+as near as verification.tolerance of the run's config says.
+
+Other data are prepared by their own data module: it decides which of its samples are the split, and standardises them
+by its own statistics. So csv measures only data.val_fraction or data.test_fraction of a table (0.2), never all of it,
+for it standardises by the other rows. How many samples were measured is printed.
 """
 _EXAMPLES = """\
 examples:
   keepbest evaluate outputs/latest
   keepbest evaluate outputs/sweeps/.../12 --split test
-  keepbest evaluate outputs/latest --data csv data.path=new.csv data.target=kind --split test
+  keepbest evaluate outputs/latest --data csv data.path=new.csv data.target=kind data.test_fraction=0.5 --split test
 """
 
 
@@ -70,7 +75,9 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _evaluate_and_record(options: argparse.Namespace) -> None:
+    """Evaluate, record and print, and tell then what is wrong with the result or kept it from being recorded."""
     from keepbest.reading.evaluation import Wanted
+    from keepbest.reading.repeated_score import repeated_score
 
     modules = [name for name in options.modules.split(",") if name]
     is_trusted = bool(modules or options.trust)
@@ -78,15 +85,47 @@ def _evaluate_and_record(options: argparse.Namespace) -> None:
         sys.path.insert(0, here)  # the user's own modules lie there
     Wanted(options.split, None, options.device)  # a wrong split is told first
     run = _open(options.path, modules, trust=options.trust)
-    with owned(run.directory):
+    with _held(run.directory) as unlockable:
         record = read_record(run.directory)  # one that was edited gets no seal
         _require_best(record, run.directory)
         own_data = options.data is None  # the paths of others are meant from here
         with workplace(run.directory, record.environment.cwd, moves=own_data, imports=is_trusted):
             evaluation = run.evaluation(options.split, data=_data(options.data, record), device=options.device)
+        trainer = run.config.get("trainer")
+        counts_twice = isinstance(trainer, dict) and not fits_one_process(trainer)
+        score = repeated_score(evaluation, record, run.config, counts_twice=counts_twice)
+        obstacle = unlockable or _add(run.directory, evaluation)
+    _show(run.directory, record, evaluation, score, is_added=obstacle is None)
+    if score is not None:
+        score.require()
+    if obstacle is not None:
+        raise RecordError(
+            f"an evaluation is recorded in the run's run.json, which cannot be written: {obstacle}. Copy the run to "
+            "where you may write, and evaluate it there."
+        )
+
+
+@contextmanager
+def _held(run_dir: Path) -> Iterator[OSError | None]:
+    """Hold the directory; where it cannot be written, as nobody else holds it, yield why."""
+    obstacle = None
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(owned(run_dir))
+        except OSError as error:  # somebody else's, or on a disk that only reads
+            require_free(run_dir)
+            obstacle = error
+        yield obstacle
+
+
+def _add(run_dir: Path, evaluation: Evaluation) -> OSError | None:
+    """Add an evaluation to the record; return what kept it from being written."""
+    try:
         with signals_held():
-            add_evaluation(run.directory, evaluation)
-    _show(run.directory, record, evaluation, run.config.get("trainer"))
+            add_evaluation(run_dir, evaluation)
+    except OSError as error:  # a full disk
+        return error
+    return None
 
 
 def _open(path: str, modules: list[str], *, trust: bool) -> Run:
@@ -121,35 +160,22 @@ def _data(words: Sequence[str] | None, record: RunRecord) -> dict[str, Any] | No
     return compose_data(words, record.seed)
 
 
-def _show(run_dir: Path, record: RunRecord, evaluation: Evaluation, trainer: object) -> None:
-    rows = {"checkpoint": f"{for_people(run_dir) / str(record.best_model_path)}, {_best(record)}"}
+def _show(
+    run_dir: Path, record: RunRecord, evaluation: Evaluation, score: RepeatedScore | None, *, is_added: bool
+) -> None:
+    from keepbest.reading.facts import best_of, data_of, metrics_of
+
+    rows = {"checkpoint": f"{for_people(run_dir) / str(record.best_model_path)}, {best_of(record)}"}
     if evaluation.data is not None:
-        rows["data"] = str(evaluation.data.get("_target_"))
-    rows[evaluation.split] = "  ".join(f"{name} {value:.6g}" for name, value in evaluation.metrics.items()) or "nothing"
-    if evaluation.data is None and evaluation.split == "val":
-        rows["recorded"] = _comparison(record, evaluation, trainer)
-    rows["added to"] = str(for_people(run_dir) / "run.json")
+        rows["data"] = data_of(evaluation)
+    rows[evaluation.split] = metrics_of(evaluation)
+    if score is not None:
+        rows["recorded"] = str(score)
+    elif evaluation.data is None and evaluation.split == "val":
+        rows["recorded"] = f"nothing to compare: {record.objective.monitor} was not logged by the evaluation"
+    rows["added to"] = str(for_people(run_dir) / "run.json") if is_added else "nothing: it cannot be written"
     for name, text in rows.items():
         sys.stdout.write(f"{name:<12}{printable(text)}\n")
-
-
-def _best(record: RunRecord) -> str:
-    from keepbest.reading.facts import best_of
-
-    return best_of(record)
-
-
-def _comparison(record: RunRecord, evaluation: Evaluation, trainer: object) -> str:
-    """Say whether the recorded score came out again."""
-    monitor, recorded = record.objective.monitor, record.best_model_score
-    measured = evaluation.metrics.get(monitor)
-    if measured is None or recorded is None:
-        return f"nothing to compare: {monitor} was not logged by the evaluation"
-    if measured == recorded:
-        return "yes, the same score bit for bit"
-    several = isinstance(trainer, dict) and not fits_one_process(trainer)
-    why = "; it was trained in several processes, which count some samples twice" if several else ""
-    return f"no: {monitor} was {recorded!r}, is {measured!r}, {abs(measured - recorded):.2g} from it{why}"
 
 
 @contextmanager
@@ -165,3 +191,5 @@ def _refusals_in_options() -> Iterator[None]:
         else:
             remedy = f"If you trust that code: --modules {','.join(error.modules)}; --trust allows everything"
         raise ConfigError(error.rule, key=error.key, received=error.received, remedy=remedy) from error
+    except (RecordError, IntegrityError) as error:
+        raise type(error)(str(error).replace("open it with trust=True", "add --trust")) from error

@@ -10,6 +10,7 @@ from contextlib import suppress
 from importlib import import_module
 
 from keepbest.errors import did_you_mean
+from keepbest.records.versions import installed_version
 from keepbest.training.interruption import STATUS_OF, Interrupted, ended_by_signals
 
 _USAGE = """\
@@ -34,17 +35,21 @@ _COMMANDS = ("train", "resume", "evaluate", "ls", "show", "compare", "replay", "
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line, by default this process's; return its exit status."""
+    is_process = arguments is None
+    arguments = sys.argv[1:] if arguments is None else arguments
     with ended_by_signals() as signals:
         try:
-            status = _run(sys.argv[1:] if arguments is None else arguments)
+            status = _run(arguments)
         except Interrupted as interruption:
-            sys.stderr.write(f"keepbest: {interruption}\n")
+            trains = list(arguments[:1]) in (["train"], ["resume"])
+            words = str(interruption) if trains else f"interrupted by {interruption.signal_name}."
+            sys.stderr.write(f"keepbest: {words}\n")
             status = interruption.exit_status
         except KeyboardInterrupt:  # raised by the user's code: Ctrl-C is an interruption
             status = STATUS_OF[signal.SIGINT]
     if status and signals.received:  # a failure that a signal brought about, or that came before it
         status = signals.received.exit_status
-    if arguments is None:
+    if is_process:
         with suppress(OSError):
             sys.stdout.flush()
         for number in STATUS_OF:  # nothing is left to do, and what Python still tidies up has no say in the status
@@ -58,9 +63,7 @@ def _run(arguments: Sequence[str]) -> int:
         sys.stdout.write(_USAGE)
         return 0
     if command == "--version":
-        from importlib.metadata import version
-
-        sys.stdout.write(f"keepbest {version('keepbest')}\n")
+        sys.stdout.write(f"keepbest {installed_version() or 'from source'}\n")
         return 0
     if command in _COMMANDS:
         return int(import_module(f"keepbest.cli.{command}").main(rest))

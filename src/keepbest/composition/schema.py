@@ -8,6 +8,10 @@ from typing import Any, Literal
 
 from keepbest.records.run_record import Objective
 
+RELATIVE_TOLERANCE = 1e-3
+"""Share of the recorded score by which a repeated evaluation may differ off the CPU, where kernels may be chosen anew
+and sums may run in another order. On CPU nothing may differ."""
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -15,10 +19,21 @@ class Verification:
 
     Args:
         tolerance: the largest absolute difference, in the metric's units; "auto" is 0 (bit for bit) on CPU, and
-            `training.verification.RELATIVE_TOLERANCE` of the score elsewhere.
+            `RELATIVE_TOLERANCE` of the score elsewhere.
     """
 
     tolerance: float | Literal["auto"] = "auto"
+
+    def allowed(self, score: float, *, on_cpu: bool) -> float:
+        """Return the largest absolute difference that is accepted.
+
+        Args:
+            score: the recorded one.
+            on_cpu: whether both scores were computed there.
+        """
+        if self.tolerance != "auto":
+            return float(self.tolerance)
+        return 0.0 if on_cpu else RELATIVE_TOLERANCE * abs(score)
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keepbest.errors import ConfigError, DataError, did_you_mean
+from keepbest.errors import ConfigError, DataError, KeepbestError, did_you_mean
+from keepbest.reading.evaluated_data import LOADERS, failure_on, learnt_sizes, require_suited, samples_of
 from keepbest.reading.run_model import RunModel, set_up
 from keepbest.reading.telling import telling
 from keepbest.reading.undisturbed import generators_kept, interruptible, quiet, switches_kept, take_threads
 from keepbest.records.run_record import Evaluation, RunRecord
+from keepbest.records.versions import installed_version
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule, LightningModule, Trainer
@@ -21,12 +22,9 @@ if TYPE_CHECKING:
 SPLITS = {"val": "validation_step", "test": "test_step"}
 """What can be evaluated, and the step of the model that does it."""
 
-_LOADERS = {"val": "val_dataloader", "test": "test_dataloader"}
 _SETTINGS = ("precision", "deterministic", "benchmark", "inference_mode")
 _LIMITS = ("limit_val_batches", "limit_test_batches", "overfit_batches")
 _ACCELERATORS = ("cpu", "gpu", "cuda", "mps", "auto")
-_NEAR = 1e-3
-"""Share of the recorded score beyond which another one is no matter of another device."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,10 @@ def evaluation_of(wanted: Wanted, made: RunModel, checkpoint: dict[str, Any], re
         trainer = _trainer(made, wanted)
         datamodule = _datamodule(made, wanted, checkpoint, trainer, record.seed)
         model = made.model(checkpoint, "cpu")
-        _require_suited(made, model, datamodule, wanted)
-        metrics = _metrics(trainer, model, datamodule, wanted.split, record.objective.monitor)
+        learnt = learnt_sizes(made, model)
+        require_suited(learnt, datamodule, is_own=wanted.data is None)
+        results = _results(trainer, model, datamodule, wanted.split, learnt)
+        metrics, samples = _metrics(trainer, results, record.objective.monitor), samples_of(trainer, wanted.split)
     return Evaluation(
         split=wanted.split,
         data=None if wanted.data is None else dict(wanted.data),
@@ -78,7 +78,9 @@ def evaluation_of(wanted: Wanted, made: RunModel, checkpoint: dict[str, Any], re
         finished=datetime.now(timezone.utc).astimezone().isoformat(timespec="seconds"),
         device=str(trainer.strategy.root_device),
         best_sha256=record.best_sha256,
-        keepbest_version=_version(),
+        keepbest_version=installed_version(),
+        samples=samples,
+        cwd=None if wanted.data is None else str(Path.cwd()),
     )
 
 
@@ -146,74 +148,41 @@ def _datamodule(
 def _require_split(model: LightningModule, datamodule: LightningDataModule, split: str) -> None:
     from lightning.pytorch.utilities.model_helpers import is_overridden
 
-    for thing, name in ((model, SPLITS[split]), (datamodule, _LOADERS[split])):
+    for thing, name in ((model, SPLITS[split]), (datamodule, LOADERS[split])):
         if not is_overridden(name, thing):
             raise ConfigError(
                 f"a run can be evaluated on {split!r} only with a {name}, {type(thing).__name__} has none"
             )
 
 
-def _require_suited(made: RunModel, model: LightningModule, datamodule: LightningDataModule, wanted: Wanted) -> None:
-    """Refuse data of other sizes than the model has learnt from the attributes of its own data module."""
-    node = made.section("model")
-    for name in ("input_shape", "num_outputs"):
-        stated, learnt = getattr(datamodule, name, None), model.hparams.get(name)
-        if name not in node or node[name] is not None or stated is None or learnt is None:
-            continue
-        if _plain(stated) != _plain(learnt):
-            whose = "the run's own data now have" if wanted.data is None else f"{type(datamodule).__name__} has"
-            rule = f"data must be such as the model was trained on: {name} {_plain(learnt)}"
-            raise ConfigError(f"{rule}, {whose} {_plain(stated)}")
+def _results(
+    trainer: Trainer, model: LightningModule, datamodule: LightningDataModule, split: str, learnt: Mapping[str, Any]
+) -> Any:
+    """Let the trainer evaluate, and return what its loop has logged.
 
-
-def _plain(size: Any) -> Any:
-    return list(size) if isinstance(size, (list, tuple)) else size
-
-
-def _metrics(
-    trainer: Trainer, model: LightningModule, datamodule: LightningDataModule, split: str, monitor: str
-) -> dict[str, float]:
+    Raises:
+        ConfigError: when the model cannot be evaluated on batches of another shape than it has learnt.
+        DataError: when it cannot be evaluated on them, or there are none.
+    """
     evaluate = trainer.validate if split == "val" else trainer.test
-    with telling(
-        DataError, f"the best model must be one to evaluate on the {split} batches of {type(datamodule).__name__}"
-    ):
+    try:
         results = evaluate(model, datamodule=datamodule, verbose=False)
+    except KeepbestError:
+        raise
+    except Exception as error:
+        raise failure_on(error, learnt, datamodule, split) from error
     batches = trainer.num_val_batches if split == "val" else trainer.num_test_batches
     if sum(batches) == 0:
         raise DataError(
             f"the {split} split must have batches, {type(datamodule).__name__} has none. Check its split sizes, and "
             "trainer.limit_*_batches of the run's config."
         )
+    return results
+
+
+def _metrics(trainer: Trainer, results: Any, monitor: str) -> dict[str, float]:
     metrics = {name: float(value) for result in results for name, value in result.items()}
     measured = trainer.callback_metrics.get(monitor)
     if measured is not None:  # one that is logged for callbacks only
         metrics.setdefault(monitor, float(measured))
     return metrics
-
-
-def warn_of_another_score(evaluation: Evaluation, record: RunRecord) -> None:
-    """Warn where the run's own validation data do not give the recorded score, beyond what another device does.
-
-    Args:
-        evaluation: of the best checkpoint.
-        record: of the run.
-    """
-    monitor, recorded = record.objective.monitor, record.best_model_score
-    measured = evaluation.metrics.get(monitor)
-    if evaluation.data is not None or evaluation.split != "val" or recorded is None or measured is None:
-        return
-    if not math.isclose(recorded, measured, rel_tol=_NEAR):
-        warnings.warn(
-            f"{monitor} of the best checkpoint came out as {measured!r}, recorded is {recorded!r}: the data are not "
-            "what they were, validation is random, or it ran in several processes, which count some samples twice.",
-            stacklevel=3,
-        )
-
-
-def _version() -> str | None:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("keepbest")
-    except PackageNotFoundError:  # run from source, on the path but not installed
-        return None

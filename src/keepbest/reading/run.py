@@ -248,7 +248,7 @@ class Run:
         Args:
             split: "val" or "test".
             data: the config of another data module, a plain dict with a `_target_`; None for the run's own. It prepares
-                its data by itself: what it standardises by are its own statistics.
+                its data by itself: it decides what the split is, and standardises by its own statistics.
             device: in torch's words; "auto" is the accelerator of the run's config, where this machine has it.
 
         Raises:
@@ -256,7 +256,7 @@ class Run:
                 not made for the model; and what `load_model` and `datamodule` raise.
             DataError: when the split has no batches, or the data cannot be read.
         """
-        from keepbest.reading.evaluation import warn_of_another_score
+        from keepbest.reading.repeated_score import warn_of_another_score
 
         found = self.evaluation(split, data=data, device=device)
         warn_of_another_score(found, self._known.value)

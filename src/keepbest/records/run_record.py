@@ -119,7 +119,8 @@ class Evaluation:
     """The best checkpoint, evaluated again after the run: on which split, of which data, and what came out.
 
     `data` is the config of other data than the run's, null for its own; `best_sha256` tells which checkpoint it was,
-    for a run that goes on may get a better one. `finished` is in ISO 8601 with the time zone.
+    for a run that goes on may get a better one. `finished` is in ISO 8601 with the time zone. `samples` is how many
+    were evaluated, null where that cannot be told; `cwd` is where the relative paths in `data` start.
     """
 
     split: str
@@ -129,6 +130,8 @@ class Evaluation:
     device: str
     best_sha256: str | None
     keepbest_version: str | None = None
+    samples: int | None = field(default=None, metadata=_ADDED_LATER)
+    cwd: str | None = field(default=None, metadata=_ADDED_LATER)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from html import escape
 
 from keepbest.errors import printable
 
-_LONGEST_CELL = 200  # characters
+_LONGEST_CELL, _LONGEST_FACT = 200, 1000  # characters
 _CELL = "padding: 2px 10px 2px 0"
 _BEST = "font-weight: bold; background: rgba(0, 158, 115, 0.15)"
 
@@ -16,7 +16,7 @@ def facts_html(title: str, facts: Mapping[str, str]) -> str:
     """Return a title and a table of names and values."""
     rows = "".join(
         f'<tr><td style="{_CELL}; text-align: left; opacity: 0.7">{shown(name)}</td>'
-        f'<td style="{_CELL}; text-align: left">{shown(value)}</td></tr>'
+        f'<td style="{_CELL}; text-align: left; white-space: pre-line">{shown(value, _LONGEST_FACT)}</td></tr>'
         for name, value in facts.items()
     )
     return f"<div><b>{shown(title)}</b><table>{rows}</table></div>"
@@ -40,7 +40,12 @@ def table_html(head: Sequence[str], rows: Sequence[Sequence[str]], marked: int |
     return f"<table><thead><tr>{top}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
 
 
-def shown(text: str) -> str:
-    """Return a text as HTML that says nothing but the text."""
+def shown(text: str, longest: int = _LONGEST_CELL) -> str:
+    """Return a text as HTML that says nothing but the text.
+
+    Args:
+        text: anybody's.
+        longest: how many characters of it there may be.
+    """
     text = printable(text)
-    return escape(text if len(text) <= _LONGEST_CELL else f"{text[: _LONGEST_CELL - 3]}...")
+    return escape(text if len(text) <= longest else f"{text[: longest - 3]}...")

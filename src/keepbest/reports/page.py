@@ -18,6 +18,7 @@ from markupsafe import Markup
 from keepbest.errors import printable
 from keepbest.reading.run import Run
 from keepbest.reading.sweep import Sweep
+from keepbest.records.versions import installed_version
 from keepbest.reports.run_page import run_page
 from keepbest.reports.sweep_page import sweep_page
 
@@ -46,7 +47,7 @@ def page_of(opened: Run | Sweep, shown: Path, page: Path) -> str:
             generator=GENERATOR,
             script=_script(),
             script_hash=base64.b64encode(hashlib.sha256(_script().encode()).digest()).decode(),
-            version=_version(),
+            version=installed_version() or "from source",
             **content,
         )
     )
@@ -72,9 +73,3 @@ def _finalized(value: Any) -> Any:
 @functools.cache
 def _script() -> Markup:
     return Markup(_templates().get_template("page.js.j2").render())
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("keepbest")

@@ -54,9 +54,9 @@ def show_run(run: Run, shown: Path, console: Console | None = None, *, traceback
 
 
 def print_facts(output: Console, facts: Mapping[str, str]) -> None:
-    """Print names and values, a line for each; never wrapped, for some are there to be copied."""
+    """Print names and values, never wrapped, for some are there to be copied; what follows a line end is indented."""
     for name, text in facts.items():
-        _line(output, name, Text(one_line(text)))
+        _line(output, name, Text(f"\n{'':<12}".join(map(one_line, text.split("\n")))))
 
 
 def _line(output: Console, name: str, text: Text) -> None:

@@ -31,9 +31,14 @@ def show_result(run_dir: Path, record: RunRecord, console: Console | None = None
     output = _console(console)
     output.print()
     status = Text(record.status.value, style=_STYLE.get(record.status, "bold yellow"))
-    for name, value in [("status", status), *((name, Text(printable(text))) for name, text in _rows(run_dir, record))]:
+    rows = [(name, Text(_indented(printable(text)))) for name, text in _rows(run_dir, record)]
+    for name, value in [("status", status), *rows]:
         # never wrapped: the last lines are there to be copied
         output.print(Text.assemble((f"{name:<12}", "dim"), value), soft_wrap=True)
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", f"\n{'':<12}")
 
 
 def _rows(run_dir: Path, record: RunRecord) -> list[tuple[str, str]]:

@@ -6,10 +6,10 @@ import platform
 import socket
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from keepbest.records.run_record import Environment
+from keepbest.records.versions import installed_version
 
 _PACKAGES = ("keepbest", "lightning", "torch", "torchmetrics", "hydra-core", "omegaconf", "numpy")
 
@@ -19,21 +19,16 @@ def describe_environment() -> Environment:
     return Environment(
         git_sha=_git("rev-parse", "HEAD"),
         git_dirty=_is_dirty(),
-        versions={"python": platform.python_version()} | dict(_versions()),
+        versions={"python": platform.python_version()} | _versions(),
         argv=sys.argv,
         host=socket.gethostname(),
         cwd=str(Path.cwd()),
     )
 
 
-def _versions() -> list[tuple[str, str]]:
-    found = []
-    for package in _PACKAGES:
-        try:
-            found.append((package, version(package)))
-        except PackageNotFoundError:  # run from source, on the path but not installed
-            continue
-    return found
+def _versions() -> dict[str, str]:
+    found = {package: installed_version(package) for package in _PACKAGES}
+    return {package: version for package, version in found.items() if version is not None}
 
 
 def _is_dirty() -> bool | None:
