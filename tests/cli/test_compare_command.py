@@ -70,9 +70,9 @@ def test_two_runs(tmp_path, said):
         "status              completed           completed",
         "score               0.5                 0.25 *",
         "best_epoch          3                   3",
-        "stop_epoch          8                   8",
+        "stopped_epoch       8                   8",
         "reason              patience exhausted  patience exhausted",
-        "epochs              9                   9",
+        "epochs_trained      9                   9",
         "seconds             1.5                 1.5",
         "weights             aaaaaaaaaaaa        aaaaaaaaaaaa",
         "test_loss           0.25                0.25",
@@ -101,6 +101,31 @@ def test_a_narrow_terminal_turns_the_table(tmp_path):
     assert in_terminal(60, *runs)[4].startswith("A  completed")
 
 
+def test_three_runs_show_all_with_short_names_where_whole_keys_have_no_room(tmp_path):
+    runs = [write_run(tmp_path / str(i), 0.1 * (i + 1), lr=0.1 * i, n=i, sha=f"{i}" * 64) for i in range(3)]
+    lines = in_terminal(76, *runs)
+    names = [line.split()[0] for line in lines[5:] if line.strip()]
+    assert [*names[:3], *names[8:11]] == ["status", "score", "best_epoch", "test_loss", "lr", "n"]
+    assert "reason" in names
+    assert max(map(len, lines[4:17])) <= 76
+
+
+def test_the_objective_has_room_last(tmp_path):
+    """What came out and what was set comes first, then tests and epochs."""
+    runs = []
+    for i in range(5):
+        directory = tmp_path / str(i)
+        write_run(directory, 0.1 * (i + 1), lr=0.1 * i, sha=f"{i}" * 64)
+        (directory / ".hydra").mkdir()
+        choices = f"      objective: {'of_a_long_name_' * 2}{i}\n"
+        (directory / ".hydra" / "hydra.yaml").write_text(f"hydra:\n  runtime:\n    choices:\n{choices}")
+        runs.append(str(directory))
+    lines = in_terminal(70, *runs)
+    assert lines[6].split() == ["status", "score", "best_epoch", "test_loss", "lr"]
+    assert lines[12].startswith("no room for stopped_epoch, reason,")
+    assert lines[12].endswith("objective")
+
+
 def test_different_objectives_are_said_and_not_ranked(tmp_path, said):
     other = {"objective": Objective("val_acc", "max")}
     text = said(0, write_run(tmp_path / "a", 0.5), write_run(tmp_path / "b", 0.9, **other))
@@ -115,7 +140,12 @@ def test_a_file_has_all_of_it(tmp_path, said):
     table = pd.read_csv(tmp_path / "out.csv", index_col="run")
     assert table.index.tolist() == runs
     assert table["n"].fillna(-1).tolist() == [1, -1]
-    assert "must not lie in a run" in said(2, *runs, "--csv", tmp_path / "a" / "out.csv")
+    assert said(0, *runs, "--csv", "-") == (tmp_path / "out.csv").read_text()
+    third = Path(write_run(tmp_path / "third", 0.5)) / "run.json"
+    before = third.read_bytes()
+    for target in (tmp_path / "a" / "out.csv", third):
+        assert "must not lie in a run or a sweep" in said(2, *runs, "--csv", target)
+    assert third.read_bytes() == before
 
 
 def test_texts_of_other_people_are_shown_and_never_obeyed(tmp_path, said):
@@ -127,10 +157,12 @@ def test_texts_of_other_people_are_shown_and_never_obeyed(tmp_path, said):
 
 def test_what_is_wrong_is_told(tmp_path, said):
     run = write_run(tmp_path / "a", 0.5)
-    assert "at least two runs are compared" in said(2, run)
+    text = said(2, run)
+    assert "at least two runs are compared" in text
+    assert "Name another run or sweep to compare with." in text
     assert "usage: keepbest compare" in said(2)
     assert "cannot be called so" in said(2, run, run, "--wrong")
-    assert "must hold run.json" in said(1, run, tmp_path / "nowhere")
+    assert "a run or sweep must be a directory with run.json" in said(2, run, tmp_path / "nowhere")
     assert "usage: keepbest compare" in said(0, "--help")
     (tmp_path / "a" / "run.json").write_text("{}")
     assert "must end with its checksum" in said(1, run, run)

@@ -80,12 +80,12 @@ def in_terminal(width: int, **options) -> list[str]:
 def test_what_is_piped_is_whole_and_one_line_each(place, said, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     lines = said(0, "--sort", "score").splitlines()
-    assert lines[0].split() == ["path", "kind", "status", "monitor", "score", "best_epoch", "stop_epoch", "reason",
-                                "epochs", "started", "overrides", "problem"]  # fmt: skip
+    assert lines[0].split() == ["path", "kind", "status", "monitor", "score", "best_epoch", "stopped_epoch",
+                                "reason", "epochs_trained", "started", "overrides", "varying", "problem"]  # fmt: skip
     assert [line.split()[0] for line in lines[1:]] == [
         "outputs/sweeps/2026-11-22_10-00-00_abc123", "outputs/runs/two", "outputs/runs/one", "outputs/runs/broken",
     ]  # fmt: skip
-    assert "over patience" in lines[1]
+    assert lines[1].split()[-2:] == ["patience=0", "patience"]
     assert "width=4 seed=1" in lines[2]
     assert "unreadable" in lines[4]
     assert "a record must end with its checksum" in lines[4]
@@ -100,6 +100,22 @@ def test_a_terminal_has_room_for_what_matters(place, width):
     assert "patience=0" in table[1]
     assert lines[-1].startswith("outputs/runs/broken: a record must end with its checksum")
     assert any(line.startswith("no room for ") for line in lines) is (width < 180)
+
+
+@pytest.mark.parametrize("width", [40, 58, 63])
+def test_a_narrow_terminal_shows_scores_and_the_ends_of_paths(place, width):
+    lines = in_terminal(width, sort="score")
+    assert lines[0].split()[:3] == ["path", "status", "score"]
+    assert max(map(len, lines[:5])) <= width
+    assert lines[1].split()[0].endswith("c123")
+    assert lines[1].split()[0].startswith("..." if width < 60 else "outputs/")
+    assert lines[1].split()[1:3] == ["completed", "0.1"]
+
+
+def test_what_the_jobs_of_a_sweep_differ_in_is_shown(place):
+    lines = in_terminal(100, where="kind=='sweep'")
+    assert lines[0].split()[-2:] == ["overrides", "varying"]
+    assert lines[1].split()[-2:] == ["patience=0", "patience"]
 
 
 def test_conditions_and_limits(place, said):
@@ -118,7 +134,9 @@ def test_json_and_csv_have_all_of_it(place, said):
     assert rows[1]["overrides"] == {"model.width": "4", "seed": "1"}
     assert rows[1]["started"] == "2026-11-22T10:00:00+00:00"
     assert rows[0]["score"] is None
-    assert "table  out.csv" in said(0, "--csv", "out.csv", "--jobs")
+    assert said(0, "--csv", "out.csv", "--jobs").split() == ["table", "out.csv"]
+    assert said(0, "--csv", "-", "--jobs") == Path("out.csv").read_text()
+    assert not Path("-").exists()
     with Path("out.csv").open(newline="") as file:
         found = list(csv.DictReader(file))
     assert len(found) == 6
@@ -137,9 +155,15 @@ def test_texts_of_other_people_are_shown_and_never_obeyed(place, said):
 
 
 def test_csv_is_not_written_into_a_run(place, said):
-    before = (place / "outputs/runs/one/run.json").read_bytes()
-    assert "must not lie in a run" in said(2, "outputs", "--csv", "outputs/runs/one/run.json")
-    assert (place / "outputs/runs/one/run.json").read_bytes() == before
+    """Neither into one that is shown nor into another, nor into a sweep, however deep."""
+    files = [path for path in place.rglob("*") if path.is_file()]
+    before = [path.read_bytes() for path in files]
+    sweep = "outputs/sweeps/2026-11-22_10-00-00_abc123"
+    (place / "link").symlink_to(place / "outputs/runs/two/run.json")
+    for target in ("outputs/runs/two/run.json", f"{sweep}/sweep.json", f"{sweep}/1/run.json", f"{sweep}/new/x.csv",
+                   "outputs/runs/one/out.csv", "outputs/runs/broken/run.json", "link"):  # fmt: skip
+        assert "must not lie in a run or a sweep" in said(2, "outputs", "--limit", "1", "--csv", target)
+    assert [path.read_bytes() for path in files] == before
 
 
 WRONG = {

@@ -110,6 +110,30 @@ def test_a_history_is_not_written_over(table: Path, said: Said) -> None:
     assert table.read_text() == CSV
 
 
+def test_nothing_is_written_into_a_run_or_a_sweep(table: Path, said: Said, tmp_path: Path) -> None:
+    for record in ("run.json", "sweep.json"):
+        run = tmp_path / record.partition(".")[0]
+        run.mkdir()
+        (run / record).write_text("{}")
+        for option, target in (
+            ("--csv", run / record),
+            ("--csv", run / "0" / "metrics.csv"),
+            ("--plot", run / "x.png"),
+        ):
+            text = said(2, table, "--monitor=val_acc", "--mode=max", option, target)
+            assert "must not lie in a run or a sweep" in text
+        assert [path.name for path in run.iterdir()] == [record]
+        assert (run / record).read_text() == "{}"
+
+
+def test_a_table_is_printed_alone(table: Path, said: Said, tmp_path: Path) -> None:
+    options = [table, "--monitor=val_acc", "--mode=max", "--patience=1:9:4", "--csv"]
+    said(0, *options, tmp_path / "out.csv")
+    assert said(0, *options, "-") == (tmp_path / "out.csv").read_text()
+    assert said(0, *options, "-", "--plot", tmp_path / "out.png") == (tmp_path / "out.csv").read_text()
+    assert "a picture must be written to a file" in said(2, *options[:-1], "--plot", "-")
+
+
 def test_a_folder_with_a_table_is_told_from_a_run(table: Path, said: Said) -> None:
     table.rename(table.with_name("metrics.csv"))
     assert "Name the file: " in said(2, table.parent)

@@ -70,6 +70,43 @@ def test_a_trained_run(trained, said, monkeypatch):
     assert sum("│" in line for line in lines) == 8
 
 
+def test_the_line_that_opens_it_means_the_same_tomorrow(tmp_path, said, monkeypatch):
+    run = write_run(tmp_path / "outputs" / "runs" / "one", best_model_path="checkpoints/best.ckpt")
+    (tmp_path / "outputs" / "latest").symlink_to(Path("runs") / "one")
+    monkeypatch.chdir(tmp_path)
+    last = 'open it     run = keepbest.open_run("{}")'.format
+    for shown in ("outputs/latest", "outputs/latest/run.json", "outputs/latest/", "outputs/runs/one"):
+        lines = said(0, shown).splitlines()
+        assert lines[-1] == last("outputs/runs/one")
+        assert "checkpoint  outputs/runs/one/checkpoints/best.ckpt" in lines
+    monkeypatch.chdir(tmp_path / "outputs" / "runs")
+    assert said(0, "../latest").splitlines()[-1] == last("one")
+    monkeypatch.chdir(run)
+    assert said(0, ".").splitlines()[-1] == last(run)
+    assert said(0, "run.json").splitlines()[-1] == last(run)
+
+
+def test_an_option_in_quotes_is_one_line(run_job, said):
+    job_dir, _ = run_job("callbacks/early_stopping=off", "trainer.max_epochs=1")
+    lines = said(0, job_dir).splitlines()
+    assert any(line.startswith("  callbacks.early_stopping=null (default {...})") for line in lines)
+    (job_dir / ".hydra").mkdir()
+    block = "      callbacks: default\n      callbacks/early_stopping: 'off'\n      trainer: cpu\n"
+    (job_dir / ".hydra" / "hydra.yaml").write_text(f"hydra:\n  runtime:\n    choices:\n{block}")
+    lines = said(0, job_dir).splitlines()
+    start = lines.index("config      in place of the defaults of this machine")
+    assert set(lines[start + 1 : start + 4]) == {
+        "  trainer=cpu", "  callbacks/early_stopping=off", "  trainer.max_epochs=1 (default 100)",
+    }  # fmt: skip
+    assert lines[start + 4].startswith("ran ")
+
+
+def test_an_edited_record_is_told_in_words_that_hold_here(tmp_path, said):
+    run = write_run(tmp_path / "run")
+    (run / "run.json").write_text((run / "run.json").read_text().replace('"host"', '"most"'))
+    assert "If it is your own edit, in Python keepbest.open_run(..., trust=True) reads it" in said(1, run)
+
+
 def test_what_a_config_changes_is_what_one_would_type(run_job, said):
     job_dir, _ = run_job("model=cnn", "model/optimizer=sgd", "trainer.max_epochs=1", "seed=3")
     assert "config      in place of the defaults of this machine" in said(0, job_dir)
@@ -82,7 +119,7 @@ def test_what_a_config_changes_is_what_one_would_type(run_job, said):
     start = lines.index("config      in place of the defaults of this machine")
     changed = ["  trainer=cpu", "  model=cnn", "  model/optimizer=sgd", "  trainer.max_epochs=1 (default 100)"]
     assert lines[start + 1 : start + 6] == [*changed, "  seed=3 (default 42)"]
-    for hostile in ("../../etc/passwd", "${oc.env:HOME}", "nowhere", "cnn,mlp", "'cnn'"):
+    for hostile in ("../../etc/passwd", "${oc.env:HOME}", "nowhere", "cnn,mlp", "'cnn", "'../cnn'", "''"):
         hydra.write_text(f"hydra:\n  runtime:\n    choices:\n      model: {hostile}\n")
         assert "  model._target_=keepbest.models.CNNClassifier" in said(0, job_dir)
     hydra.unlink()
@@ -127,7 +164,8 @@ def test_what_is_missing_or_damaged_is_said(trained, tmp_path, said):
     assert "config      not compared with the defaults: " in text
     (run / "run.json").write_text("{}")
     assert "a record must end with its checksum" in said(1, run)
-    assert "keepbest ls lists what there is" in said(1, tmp_path)
+    for wrong in (tmp_path, tmp_path / "nowhere", "\0"):
+        assert "a run or sweep must be" in said(2, wrong)
     assert "keepbest show cannot be called so" in said(2, run, "--wrong")
     assert "usage: keepbest show" in said(2)
     assert "keepbest show outputs/latest" in said(0, "--help")
@@ -147,11 +185,14 @@ def test_a_sweep(tmp_path, said):
     assert lines[:3] == ["sweep       s", "jobs        2 completed, 1 failed", "all with    seed=1"]
     assert f"best        job 1, {sweep}/1/checkpoints/best.ckpt" in lines
     assert lines[-1] == f'open it     sweep = keepbest.open_sweep("{sweep}")'
-    assert any("job 2 failed: ValueError: broken [red]" in line for line in lines)
+    place = next(place for place, line in enumerate(lines) if "job 2 failed" in line)
+    assert lines[place].startswith("            job 2 failed: ValueError: broken [red]")
+    assert lines[place + 1] == "            --traceback prints where"
+    assert not [line for line in lines if line != line.rstrip()]
     assert "Tracebck" not in "\n".join(lines)
     assert "job 2:\nTracebck\n  here" in said(0, sweep / "sweep.json", "--traceback")
     (sweep / "0" / "run.json").write_text("{}")
-    assert "job 0 unreadable: a record must end" in said(0, sweep)
+    assert "\n            job 0 unreadable: a record must end" in said(0, sweep)
 
 
 def test_nothing_of_a_run_is_executed(tmp_path, said, monkeypatch):

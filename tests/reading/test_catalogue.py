@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,7 @@ import keepbest
 from keepbest.checkpoints.hashing import sha256_of
 from keepbest.composition.resolved import write_config
 from keepbest.errors import ConfigError
+from keepbest.reading import moments
 from keepbest.reading.catalogue import listed
 from keepbest.records.run_record import Environment, Objective, RunRecord, RunStatus, Stopping, Timing
 from keepbest.records.store import write_record
@@ -76,20 +78,22 @@ def test_the_table(outputs, make_run, make_sweep, fake_job):
     table = keepbest.list_runs(outputs)
     assert list(table.columns) == [
         "name", "kind", "status", "monitor", "mode", "score", "best_epoch", "stopped_epoch", "reason",
-        "epochs_trained", "started", "overrides", "path", "problem",
+        "epochs_trained", "started", "overrides", "varying", "path", "problem",
     ]  # fmt: skip
     rows = {row["name"]: row for row in table.to_dict("records")}
     assert rows["runs/a"] | {"started": None} == {
         "name": "runs/a", "kind": "run", "status": "completed", "monitor": "val_loss", "mode": "min", "score": 0.5,
         "best_epoch": 3, "stopped_epoch": 8, "reason": "patience_exhausted", "epochs_trained": 9, "started": None,
-        "overrides": "seed=1 x.y=2", "path": str(outputs / "runs/a"), "problem": None,
-    } | {"problem": rows["runs/a"]["problem"]}  # fmt: skip
+        "overrides": "seed=1 x.y=2", "varying": None, "path": str(outputs / "runs/a"), "problem": None,
+    } | {name: rows["runs/a"][name] for name in ("problem", "varying")}  # fmt: skip
     assert rows["runs/a"]["started"] == pd.Timestamp("2026-11-02T10:00:00Z")
     assert str(table["score"].dtype) == "Float64"
     assert str(table["best_epoch"].dtype) == "Int64"
     assert pd.isna([rows["runs/b"][name] for name in ("score", "best_epoch", "stopped_epoch", "started")]).all()
     assert rows["sweep"]["status"] == "2 completed, 1 failed"
     assert (rows["sweep"]["kind"], rows["sweep"]["score"]) == ("sweep", 0.3), "a sweep has its best job's results"
+    assert (rows["sweep"]["overrides"], rows["sweep"]["varying"]) == ("p=2 q=1", "p")
+    assert names(outputs, where="'p' in varying") == ["sweep"]
     assert keepbest.list_runs(outputs, where="kind=='job'").empty
 
 
@@ -193,10 +197,136 @@ def test_names_that_mean_nothing_or_too_much(outputs, make_run):
         names(outputs, where="patienc == 1")
     with pytest.raises(ConfigError, match=r"got 'stat'"):
         names(outputs, sort="stat")
-    with pytest.raises(ConfigError, match=r"there are 2: data\.x\.size, data\.y\.size, got 'size'"):
+    with pytest.raises(ConfigError, match=r"runs/a has 2: data\.x\.size, data\.y\.size, got 'size'"):
         names(outputs, where="size == 1")
     with pytest.raises(ConfigError, match="runs are listed of a directory, got"):
         names(outputs / "nowhere")
+
+
+def test_the_end_of_a_key_is_that_of_each_run(outputs, make_run):
+    """A run of another kind in the same place takes no name away."""
+    make_run("ours", config=config(lr=0.01))
+    make_run("foreign", config={"model": {"lr": 0.01}})
+    make_run("whole", config={"lr": 0.01, "x": {"lr": 3}})
+    make_run("without", config={"x": 1})
+    assert sorted(names(outputs, where="lr == 0.01")) == ["foreign", "ours", "whole"]
+    make_run("both", config={"model": {"lr": 0.01}, "optimizer": {"lr": 0.01}})
+    with pytest.raises(ConfigError, match=r"runs/both has 2: model\.lr, optimizer\.lr, got 'lr'"):
+        names(outputs, where="lr == 0.01")
+
+
+def test_an_option_in_quotes_is_found_where_the_config_has_null(outputs, make_run):
+    off = make_run("off", config={"callbacks": {"early_stopping": None}})
+    on = make_run("on", config=config(5))
+    for directory, lines in (
+        (off, "      callbacks/early_stopping: 'off'\n      model: \"1\"\n      sweep: many\n      x: null\n"),
+        (on, "      callbacks/early_stopping: simple\n      model: 'yes'\n      sweep: null\n      x: 'null'\n"),
+    ):
+        (directory / ".hydra").mkdir()
+        (directory / ".hydra" / "hydra.yaml").write_text(f"hydra:\n  runtime:\n    choices:\n{lines}")
+    found = {
+        "early_stopping == 'off'": ["off"], "callbacks/early_stopping == 'off'": ["off"],
+        "early_stopping is null": ["off"], "callbacks.early_stopping is not null": ["on"],
+        "early_stopping == 'simple'": ["on"], "model == '1'": ["off"], "model == 'yes'": ["on"],
+        "sweep == 'many'": ["off"], "sweep is null": ["on"], "x is null": ["off"], "x == 'null'": ["on"],
+    }  # fmt: skip
+    assert {where: names(outputs, where=where) for where in found} == found
+
+
+ZONES = {"UTC": "2026-11-22 23:30", "Asia/Tokyo": "2026-11-23 08:30", "America/New_York": "2026-11-22 18:30"}
+
+
+@pytest.mark.parametrize(("zone", "local"), ZONES.items())
+def test_a_time_is_local_and_compared_as_far_as_it_is_written(outputs, make_run, zone, local, monkeypatch):
+    make_run("a", day=1)
+    make_run("b", timing=Timing("2026-11-22T23:30:41.5+00:00", None, 1.0, 9))
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        (start,) = (row.started for row in listed(outputs, where="name=='runs/b'"))
+        shown = moments.shown(start)
+        assert shown == local
+        day = shown[:10]
+        exact = start.isoformat()
+        for where in (f"started=='{shown}'", f"started=='{day}'", f"started>='{day}'", f"'{shown}'==started",
+                      f"started>'{day[:8]}01'", f"started in ['{shown.replace(' ', 'T')}']", f"started=='{exact}'",
+                      f"'{day}' in started", "started>'2026-11-01' and started!='2025'"):  # fmt: skip
+            assert names(outputs, where=where) == ["b"], where
+        assert names(outputs, where=f"started<'{day}'") == ["a"]
+        assert names(outputs, where=f"started>'{day}'") == []
+        assert sorted(names(outputs, where=f"started<='{day}'")) == ["a", "b"]
+        assert names(outputs, sort="started") == ["a", "b"]
+        with pytest.raises(ConfigError, match="a time is compared with a text such as"):
+            names(outputs, where="started < 'yesterday'")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+SENSELESS = {
+    "patience == '5'": "patience is a number in every run, and is compared with numbers, got '5'",
+    "patience > 'a'": "patience is a number in every run",
+    "patience in ['5', '6']": "patience is a number in every run",
+    "5 == status": "status is a text in every run, and is compared with texts, got 5",
+    "score or status == 'x'": "a name alone must be true or false in a run; compare it with something, got 'score'",
+    "not patience": "a name alone must be true or false",
+}
+
+
+@pytest.mark.parametrize(("where", "text"), SENSELESS.items())
+def test_what_no_run_can_meet_is_said(outputs, make_run, where, text):
+    make_run("a", config=config(5))
+    make_run("b", None, config=config(None))
+    with pytest.raises(ConfigError) as refusal:
+        names(outputs, where=where)
+    assert text in str(refusal.value)
+    assert names(outputs, where="patience in ['5', 5]") == ["a"]
+
+
+def test_overrides_are_those_of_the_run_not_of_its_sweep(outputs, make_sweep, fake_job, edit_record):
+    """A job that is listed alone is told by its sweep, one that was copied away by what Hydra noted beside it."""
+    shutil.move(make_sweep([fake_job([f"a.p={i}", "q=1"]) for i in range(2)]), outputs / "sweep")
+    job = outputs / "sweep" / "1"
+    (row,) = listed(job)
+    assert (row.kind, row.overrides, row.varying) == ("job", {"a.p": "1", "q": "1"}, ("a.p",))
+    shutil.copytree(job, outputs / "runs" / "copy")
+    environment = json.loads((job / "run.json").read_text())["environment"] | {"argv": ["keepbest", "-m", "argv=1"]}
+    edit_record(outputs / "runs" / "copy", environment=environment)
+    assert listed(outputs / "runs")[0].overrides == {"argv": "1"}
+    (outputs / "runs" / "copy" / ".hydra").mkdir()
+    noted = outputs / "runs" / "copy" / ".hydra" / "overrides.yaml"
+    noted.write_text("- a.p=1\n- 'x=[1,2]'\n- '+b=\"a: 1\"'\n- hydra.run.dir=x\n")
+    assert listed(outputs / "runs")[0].overrides == {"a.p": "1", "x": "[1,2]", "b": '"a: 1"'}
+    hostile = ("- !!python/object/apply:os.system [a=1]\n", "- !x a=1\n", "- &x a=1\n- *x\n", "- [a=1]\n", "a: b=1\n",
+               "- a=1\n---\n- b=1\n", "a=1\n", "[" * 9000, "- a=1\n" * 20000, "- 'a=1\n", "\0", "")  # fmt: skip
+    for text in hostile:
+        noted.write_text(text)
+        assert listed(outputs / "runs")[0].overrides == {"argv": "1"}, text[:40]
+    (outputs / "sweep" / "sweep.json").write_text("{}")
+    assert listed(job)[0].kind == "run"
+
+
+def test_how_far_a_training_is_that_has_no_result(outputs, make_run):
+    running = make_run("a", None, status=RunStatus.RUNNING, stopping=None, timing=Timing("2026-11-22T10:00:00", None))
+    table = running / "metrics.csv"
+    for text, epochs in (("epoch,step,x\n0,1,2\n11,9,1\n", 12), ("epoch,step\n3,1\n44,", 4), ("epoch,step\n", None),
+                         ("", None), ("x\n-1,2\n", None), (f"epoch,step\n{'9' * 99},1\n", None),
+                         ("epoch,step\n" + "7,1\n" * 99999, 8)):  # fmt: skip
+        table.write_text(text)
+        assert listed(outputs)[0].value("epochs_trained") == epochs, text[:30]
+    assert names(outputs, where="epochs == 8") == ["a"]
+    table.unlink()
+    os.mkfifo(table)
+    assert listed(outputs)[0].value("epochs_trained") is None
+
+
+def test_what_is_no_text_is_refused(outputs, make_run):
+    make_run("a")
+    for wrong in ({"where": 3}, {"sort": 3}, {"sort": ["score"]}):
+        with pytest.raises(ConfigError, match="got"):
+            keepbest.list_runs(outputs, **wrong)
+    with pytest.raises(ConfigError, match="runs are listed of a directory"):
+        keepbest.list_runs(3)
 
 
 def test_configs_are_not_read_unless_a_condition_names_a_setting(outputs, make_run):

@@ -97,6 +97,36 @@ def test_a_sweep_stands_for_its_best_run(make_sweep, fake_job, make_run):
     assert table["best"].tolist() == [True, False, True, False]
 
 
+def test_runs_may_be_given_one_by_one(make_run, make_sweep, fake_job):
+    run, sweep = make_run("a", 0.5), make_sweep([fake_job(["p=1"]), fake_job(["p=2"])])
+    listed = keepbest.compare([run, sweep])
+    opened = keepbest.compare(keepbest.open_run(run), keepbest.open_sweep(sweep))
+    for table in (keepbest.compare(run, str(sweep)), opened, keepbest.compare(path for path in (run, sweep))):
+        assert table.equals(listed)
+
+
+def test_an_option_that_makes_nothing_stands_for_null(make_run):
+    off = make_run("off", 0.5, {"callbacks": {"early_stopping": None}}, "      callbacks/early_stopping: 'off'\n")
+    on = {"callbacks": {"early_stopping": {"_target_": "E", "patience": 5}}}
+    simple = make_run("on", 0.5, on, "      callbacks/early_stopping: simple\n")
+    assert compared([off, simple]).settings == {"callbacks/early_stopping": ["off", "simple"]}
+    plain = make_run("plain", 0.5, on)
+    assert compared([off, plain]).settings == {"callbacks.early_stopping": [None, on["callbacks"]["early_stopping"]]}
+
+
+def test_settings_that_follow_the_objective_are_left_out(make_run):
+    def settings(monitor, mode, scheduler):
+        kept = {"monitor": monitor, "mode": mode}
+        callbacks = {"early_stopping": {**kept, "patience": 5}, "model_checkpoint": kept}
+        return {"objective": kept, "callbacks": callbacks, "scheduler": {"monitor": scheduler}}
+
+    one = make_run("a", 0.5, settings("val_loss", "min", "val_loss"))
+    other = make_run("b", 0.5, settings("val_acc", "max", "train_loss"), objective=Objective("val_acc", "max"))
+    assert compared([one, other]).settings == {"scheduler.monitor": ["val_loss", "train_loss"]}
+    alike = make_run("c", 0.5, settings("val_loss", "max", "val_loss"))
+    assert "callbacks.early_stopping.mode" in compared([one, alike]).settings
+
+
 def test_a_config_that_cannot_be_read_leaves_the_results(make_run):
     runs = [make_run("a", 0.5, {"x": 1}), make_run("b", 0.25), make_run("c", 0.25, {"x": 2})]
     comparison = compared(runs)
@@ -107,10 +137,11 @@ def test_a_config_that_cannot_be_read_leaves_the_results(make_run):
 
 def test_what_cannot_be_compared(make_run, make_sweep, fake_job, tmp_path):
     run = make_run("a", 0.5)
-    for paths in ([run], [], run, str(run)):
+    for paths in ([run], [], run, str(run), 3, keepbest.open_run(run)):
         with pytest.raises(ConfigError, match="at least two runs are compared"):
             keepbest.compare(paths)
-    with pytest.raises(RecordError, match=r"must hold run\.json"):
-        keepbest.compare([run, tmp_path / "nowhere"])
+    for wrong in (tmp_path / "nowhere", tmp_path, 3, None):
+        with pytest.raises(ConfigError, match="a run or sweep must be"):
+            keepbest.compare(run, wrong)
     with pytest.raises(RecordError, match="this sweep has none"):
         keepbest.compare([run, make_sweep([fake_job(["p=1"], status="failed")])])

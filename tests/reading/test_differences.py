@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepbest.reading.differences import ABSENT, differences, flattened, same
+from keepbest.reading.differences import ABSENT, differences, same
 
 
 def test_values_by_dotted_key():
     config = {"a": {"b": {"c": 1}, "list": [1, {"x": 2}], "none": None}, "empty": {}, "d": "x", 3: True}
-    assert flattened(config) == {"a.b.c": 1, "a.list": [1, {"x": 2}], "a.none": None, "empty": {}, "d": "x", "3": True}
+    values = {"a.b.c": 1, "a.list": [1, {"x": 2}], "a.none": None, "empty": {}, "d": "x", "3": True}
+    assert differences([config, {}]) == {key: [value, ABSENT] for key, value in values.items()}
 
 
 def test_only_what_differs_and_a_missing_key_is_not_null():
@@ -24,8 +25,17 @@ def test_only_what_differs_and_a_missing_key_is_not_null():
         "model._target_": ["A", "B", "A"],
         "model.depth": [ABSENT, 2, ABSENT],
         "model.width": [4, ABSENT, 4],
-        "scheduler._target_": [ABSENT, "S", ABSENT],
-        "scheduler": [None, ABSENT, ABSENT],
+        "scheduler": [None, {"_target_": "S"}, ABSENT],
+    }
+
+
+@pytest.mark.parametrize("value", [None, {}, "x"])
+def test_a_mapping_that_faces_a_value_is_one_difference(value):
+    five, seven = ({"stop": {"patience": patience, "mode": "min"}} for patience in (5, 7))
+    assert differences([{"stop": value}, five]) == {"stop": [value, five["stop"]]}
+    assert differences([five, {"stop": value}, seven]) == {
+        "stop": [five["stop"], value, seven["stop"]],
+        "stop.patience": [5, ABSENT, 7],
     }
 
 
@@ -57,16 +67,30 @@ configs = st.recursive(
 )
 
 
+def value_at(config, key):
+    for name in key.split("."):
+        config = config.get(name, ABSENT) if isinstance(config, dict) else ABSENT
+    return config
+
+
+def keys_of(config, above=""):
+    """The keys of all values that are not mappings with something in them."""
+    for name, value in config.items():
+        yield from keys_of(value, f"{above}{name}.") if isinstance(value, dict) and value else [f"{above}{name}"]
+
+
 @given(st.lists(configs, min_size=1, max_size=4))
 def test_each_difference_is_one_and_none_is_left_out(several):
-    flat = [flattened(config) for config in several]
     found = differences(several)
-    for key in {key for values in flat for key in values}:
-        values = [one.get(key, ABSENT) for one in flat]
-        differs = any(not same(values[0], value) for value in values)
-        assert (key in found) is differs
-        if differs:
-            assert repr(found[key]) == repr(values)
+    for key, values in found.items():
+        there = [value_at(config, key) for config in several]
+        assert repr(values) == repr(there)
+        assert not all(same(values[0], value) for value in values)
+    for key in {key for config in several for key in keys_of(config)}:
+        values = [value_at(config, key) for config in several]
+        is_in_another = any(key.startswith(f"{other}.") for other in found)
+        is_different = not all(same(values[0], value) for value in values)
+        assert key in found or is_in_another or not is_different
 
 
 @given(configs)

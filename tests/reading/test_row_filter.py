@@ -90,6 +90,8 @@ REFUSED = {
     "a conditional": ("a if b else c", "there must not be"),
     "a value alone": ("5", "where something must be compared"),
     "null compared": ("patience == null", "`is null` asks for it"),
+    "in, of a number": ("seed in 1", "behind `in`, which is for lists and texts"),
+    "in, of a truth value": ("seed not in true", "behind `in`, which is for lists and texts"),
     "is, of something else": ("patience is 5", "behind `is`, which is for null"),
     "nothing": ("", "one that Python could read"),
     "half a condition": ("patience >=", "one that Python could read"),

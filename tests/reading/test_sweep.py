@@ -179,6 +179,17 @@ def test_seeds_are_aggregated_as_mean_and_spread(grid):
     assert keepbest.open_sweep(grid).table(aggregate="seed", best_first=True)["patience"].tolist() == [16, 2]
 
 
+def test_results_of_a_heat_map_have_short_names(make_sweep, fake_job):
+    from keepbest.reading.sweep_grid import grid_of
+
+    jobs = [fake_job([f"p={p}", f"q={q}"]) for p in (1, 2) for q in (1, 2)]
+    table = keepbest.open_sweep(make_sweep(jobs)).table()
+    for short, name in (("epochs", "epochs_trained"), ("stop_epoch", "stopped_epoch")):
+        grids = [grid_of(table, "p", "q", value, "mean") for value in (short, name)]
+        assert grids[0].values.tolist() == grids[1].values.tolist()
+        assert grids[0].name == grids[1].name
+
+
 def test_only_completed_jobs_count_in_an_aggregate(make_sweep, fake_job):
     jobs = [
         fake_job(["patience=1", "seed=1"], 0.2), fake_job(["patience=1", "seed=2"], 0.1, status="interrupted"),

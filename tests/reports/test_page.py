@@ -308,4 +308,4 @@ def test_wrong_usage_is_told(capsys, tmp_path):
     assert "unrecognized arguments: --outptu" in said(capsys, 2, tmp_path, "--outptu", "x")
     assert "usage: keepbest report" in said(capsys, 2)
     assert "examples:" in said(capsys, 0, "--help")
-    assert "a run directory must hold run.json" in said(capsys, 1, tmp_path)
+    assert "a run or sweep must be a directory with run.json" in said(capsys, 2, tmp_path)

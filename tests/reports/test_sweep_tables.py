@@ -74,15 +74,15 @@ def test_the_whole_of_it():
     records = {number: record(0.1 + number / 7) for number in range(3)} | {3: failed("it broke\nand more")}
     assert shown(jobs, records).splitlines() == [
         "",
-        "job  patience  min_delta  val_loss  best at  stop at  end               ",
+        "job  patience  min_delta  val_loss  best at  stop at  end",
         "  0         2          0       0.1        7       12  patience exhausted",
         "  1         2       1e-3  0.242857        7       12  patience exhausted",
         "  2        16          0  0.385714        7       12  patience exhausted",
-        "  3        16       1e-3                              failed            ",
+        "  3        16       1e-3                              failed",
         "best        job 0, outputs/sweeps/2026-11-22_10-00-00_abc123/0/checkpoints/best.ckpt",
         "epochs      13 trained, 39 if each job had trained on its own",
         "sweep       outputs/sweeps/2026-11-22_10-00-00_abc123",
-        "job 3 failed: ValueError: it broke",
+        "            job 3 failed: ValueError: it broke",
     ]
 
 
@@ -211,8 +211,10 @@ def test_errors_are_listed_with_their_jobs():
     errors = {0: failed("a\nb", "TypeError"), 1: failed("a\nc", "TypeError"), 2: failed(""), 3: failed("x" * 1000)}
     interrupted = record(0.2, RunStatus.INTERRUPTED, error=Failure("Interrupted", "SIGTERM came", ""))
     lines = shown([job(number) for number in range(5)], {**errors, 4: interrupted}).splitlines()
+    assert all(line.startswith(" " * 12) for line in lines if "rror: " in line)
+    lines = [line.strip(" ") for line in lines]
     assert "jobs 0-1 failed: TypeError: a" in lines
-    assert "job 2 failed: ValueError: " in lines
+    assert "job 2 failed: ValueError:" in lines
     assert f"job 3 failed: ValueError: {'x' * 100}" in "\n".join(lines)
     assert max(len(line) for line in lines) < 330
     assert "job 4 interrupted: Interrupted: SIGTERM came" in lines

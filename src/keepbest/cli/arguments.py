@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TextIO
 
 from keepbest.cli.departing_readers import let_readers_leave
-from keepbest.errors import ConfigError
+from keepbest.errors import ConfigError, printable
+from keepbest.records.store import RUN_FILE, SWEEP_FILE
 from keepbest.training.reporting import explain_failure
 
 
@@ -74,21 +76,59 @@ def replace_what_has_no_code(stream: TextIO) -> None:
         reconfigure(errors="backslashreplace")
 
 
-def write_out(path: Path, write: Callable[[], object], protected: Sequence[Path] = ()) -> None:
-    """Write a file that a person named.
+def write_out(path: Path, write: Callable[[], object]) -> None:
+    """Write a file that a person named, outside runs and sweeps.
 
     Args:
         path: of the file.
         write: writes it.
-        protected: directories of runs, in which nothing is written.
 
     Raises:
-        ConfigError: when it cannot be written.
+        ConfigError: when it lies in a run or a sweep, or cannot be written.
     """
-    place = path.expanduser().resolve()
-    if any(place.is_relative_to(directory.resolve()) for directory in protected):
-        raise ConfigError("what is written must not lie in a run that is read", received=str(path))
+    require_outside_runs(path)
     try:
         write()
-    except OSError as error:  # a directory that is not there
+    except (OSError, ValueError) as error:  # a directory that is not there, a kind of picture that is unknown
         raise ConfigError(f"the file must be one that can be written: {error}") from error
+
+
+def write_table(path: Path, write: Callable[[TextIO], object]) -> None:
+    """Write a table to the file that a person named, or to standard output for `-`.
+
+    Args:
+        path: of the file.
+        write: writes the table to an open file.
+
+    Raises:
+        ConfigError: see `write_out`.
+    """
+
+    def write_file() -> None:
+        with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+            write(file)
+
+    if is_standard_output(path):
+        write(sys.stdout)
+    else:
+        write_out(path, write_file)
+        sys.stdout.write(f"{'table':<13}{printable(str(path))}\n")
+
+
+def is_standard_output(path: Path | None) -> bool:
+    """Return whether a person means standard output."""
+    return str(path) == "-"
+
+
+def require_outside_runs(path: Path) -> None:
+    """Refuse to write a file into a run or a sweep, whichever it is.
+
+    Raises:
+        ConfigError: when its directory, or one above it, holds a record.
+    """
+    place = path.resolve()
+    for directory in place.parents:
+        if any(os.path.lexists(directory / name) for name in (RUN_FILE, SWEEP_FILE)):
+            raise ConfigError(
+                "what is written must not lie in a run or a sweep", received=str(path), remedy="Choose another place"
+            )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from keepbest.cli.arguments import Arguments, run_reading, write_out
-from keepbest.errors import printable
+from keepbest.cli.arguments import Arguments, run_reading, write_table
 
 _DESCRIPTION = """\
 Runs side by side: the settings in which their configs differ, and what came out, the best score marked. A sweep stands
@@ -26,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run `keepbest compare ARGUMENTS`; return the exit status."""
     parser = Arguments("compare", _DESCRIPTION, _EXAMPLES)
     parser.add_argument("path", nargs="+", metavar="RUN|SWEEP", help="two or more directories")
-    parser.add_argument("--csv", metavar="OUT", type=Path, help="write the table, a row for each run")
+    parser.add_argument("--csv", metavar="OUT", type=Path, help="write the table, a row for each run; - prints it")
     return run_reading(parser, arguments, _compare)
 
 
@@ -34,10 +32,7 @@ def _compare(options: argparse.Namespace) -> int:
     from keepbest.reading.comparison import compare, compared
 
     if options.csv:
-        table = compare(options.path)
-        protected = [Path(path) for path in options.path]
-        write_out(options.csv, lambda: table.to_csv(options.csv, errors="backslashreplace"), protected)
-        sys.stdout.write(f"table  {printable(str(options.csv))}\n")
+        write_table(options.csv, compare(options.path).to_csv)
         return 0
     from keepbest.reports.comparison import show_comparison
 

@@ -8,9 +8,9 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from keepbest.cli.arguments import Arguments, run_reading, write_out
+from keepbest.cli.arguments import Arguments, run_reading, write_table
 from keepbest.errors import ConfigError, printable
 from keepbest.records.locations import OUTPUTS
 
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
     from keepbest.reading.listed_run import ListedRun
 
 _DESCRIPTION = """\
-The runs and sweeps under a directory, the newest first; in that of a sweep, its jobs. A sweep has the results of its
-best job. Nothing is executed or written.
+The runs and sweeps under a directory, the newest first; in that of a sweep, its jobs. A sweep has the results and the
+overrides of its best job; varying names what its jobs differ in. Nothing is executed or written.
 """
 _EXAMPLES = """\
 conditions (--where) compare a column or a setting: with ==, !=, <, <=, >, >=, in, not in, is null, is not null, and,
 or, not. A setting is its dotted key or the end of it (model.optimizer.lr, lr), which is early stopping's where it has
 such a one (patience); a group is compared with its option: model=='cnn', model/optimizer=='sgd'. A comparison with
-what a run lacks is false. Columns: name, kind, status, monitor, mode, score, best_epoch, stop_epoch, reason, epochs,
-started, overrides, path, problem.
+what a run lacks is false. A time is local, and compared as far as it is written: started=='2026-11-22'. Columns: name,
+kind, status, monitor, mode, score, best_epoch, stopped_epoch (or stop_epoch), reason, epochs_trained (or epochs),
+started, overrides, varying, path, problem.
 
 examples:
   keepbest ls
@@ -51,7 +52,7 @@ def _arguments() -> Arguments:
     parser.add_argument("--limit", metavar="N", help="show at most N rows")
     parser.add_argument("--jobs", action="store_true", help="the jobs of sweeps instead of the sweeps")
     output = parser.add_mutually_exclusive_group()
-    output.add_argument("--csv", metavar="OUT", type=Path, help="write the table, whole values in all columns")
+    output.add_argument("--csv", metavar="OUT", type=Path, help="write the table, all of it; - prints it")
     output.add_argument("--json", action="store_true", help="print the table as JSON, a list of rows")
     return parser
 
@@ -65,8 +66,7 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(json.dumps([_plain(row) for row in rows], indent=2) + "\n")
     elif options.csv:
-        write_out(options.csv, lambda: _write_csv(rows, options.csv), [row.directory for row in rows if row.directory])
-        sys.stdout.write(f"table  {printable(str(options.csv))}\n")
+        write_table(options.csv, lambda file: _write_csv(rows, file))
     elif rows:
         from keepbest.reports.listing import show_listing
 
@@ -91,18 +91,22 @@ def _plain(row: ListedRun) -> dict[str, Any]:
     from keepbest.records.plain_data import plain
 
     values: dict[str, Any] = {name: plain(row.value(name)) for name in COLUMNS}
-    values["started"] = row.started.isoformat() if row.started else None
+    values["started"] = _started(row)
     values["overrides"] = dict(row.overrides)
     return values
 
 
-def _write_csv(rows: Sequence[ListedRun], path: Path) -> None:
+def _write_csv(rows: Sequence[ListedRun], file: TextIO) -> None:
     from keepbest.reading.listed_run import COLUMNS
 
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for row in rows:
-            values = {name: row.value(name) for name in COLUMNS}
-            values["started"] = row.started.isoformat() if row.started else None
-            writer.writerow([printable(value) if isinstance(value, str) else value for value in values.values()])
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        values = {name: row.value(name) for name in COLUMNS}
+        values["started"] = _started(row)
+        writer.writerow([printable(value) if isinstance(value, str) else value for value in values.values()])
+
+
+def _started(row: ListedRun) -> str | None:
+    """Return when a run began, in the time zone of this machine and with it."""
+    return row.started.astimezone().isoformat() if row.started else None

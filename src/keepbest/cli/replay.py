@@ -8,8 +8,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from keepbest.cli.arguments import Arguments, run_reading
-from keepbest.errors import ConfigError
+from keepbest.cli.arguments import (
+    Arguments,
+    is_standard_output,
+    require_outside_runs,
+    run_reading,
+    write_out,
+    write_table,
+)
+from keepbest.errors import ConfigError, printable
 
 if TYPE_CHECKING:
     from keepbest.reading.replay import Replay
@@ -48,7 +55,7 @@ def _arguments() -> Arguments:
     parser.add_argument("--monitor", help="the metric; a run's own objective needs none")
     parser.add_argument("--mode", choices=("min", "max"), help="which is better; a run's own objective needs none")
     parser.add_argument("--max-regret", default="0", help="mean regret that the recommendation may have (default 0)")
-    parser.add_argument("--csv", metavar="OUT", type=Path, help="write a row per policy")
+    parser.add_argument("--csv", metavar="OUT", type=Path, help="write a row per policy; - prints them alone")
     parser.add_argument("--plot", metavar="OUT.png", type=Path, help="draw regret against epochs")
     return parser
 
@@ -69,28 +76,29 @@ def _replay(options: argparse.Namespace) -> int:
         monitor=options.monitor,
     )
     result.recommend(allowed)  # refuses what is no regret before anything is printed
-    show_replay(result, allowed)
+    if not is_standard_output(options.csv):
+        show_replay(result, allowed)
     _write(result, allowed, options)
     return 0
 
 
 def _require_apart(options: argparse.Namespace) -> None:
-    """Refuse to write over a history."""
+    """Refuse to write over a history, or into a run or a sweep."""
+    if is_standard_output(options.plot):
+        raise ConfigError("a picture must be written to a file", received="-", remedy="Write it as --plot front.png")
     for out in filter(None, (options.csv, options.plot)):
+        require_outside_runs(out)
         if any(Path(path).exists() and out.exists() and out.samefile(path) for path in options.path):
             raise ConfigError("what is written must not be a history that is read", received=str(out))
 
 
 def _write(result: Replay, allowed: float, options: argparse.Namespace) -> None:
-    try:
-        if options.csv:
-            result.table().to_csv(options.csv, index=False)
-            sys.stdout.write(f"table        {options.csv}\n")
-        if options.plot:
-            result.plot(options.plot, max_regret=allowed)
-            sys.stdout.write(f"picture      {options.plot}\n")
-    except (OSError, ValueError) as error:  # a directory that is not there, a kind of picture that is unknown
-        raise ConfigError(f"the file must be one that can be written: {error}") from error
+    if options.csv:
+        write_table(options.csv, lambda file: result.table().to_csv(file, index=False))
+    if options.plot:
+        write_out(options.plot, lambda: result.plot(options.plot, max_regret=allowed))
+        if not is_standard_output(options.csv):
+            sys.stdout.write(f"picture      {printable(str(options.plot))}\n")
 
 
 def _values(option: str, text: str) -> list[int]:

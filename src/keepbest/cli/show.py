@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Sequence
 
 from keepbest.cli.arguments import Arguments, run_reading
-from keepbest.errors import RecordError
 
 _DESCRIPTION = """\
 A run: how it ended, its curve, what its config changes, what it ran on, how to open it. A sweep: its jobs, the best
@@ -30,21 +29,16 @@ def main(arguments: Sequence[str]) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     from keepbest.reading.sweep_contents import contents_of
-    from keepbest.records.locations import run_directory
-    from keepbest.records.store import RUN_FILE, SWEEP_FILE
+    from keepbest.records.locations import lasting, recorded_directory
+    from keepbest.records.store import SWEEP_FILE
 
-    shown = run_directory(options.path)
+    shown = lasting(recorded_directory(options.path))
     directory = shown.resolve()
     if (directory / SWEEP_FILE).exists():
         from keepbest.reports.sweep_view import show_sweep_view
 
         show_sweep_view(contents_of(directory), shown, traceback=options.traceback)
         return 0
-    if not (directory / RUN_FILE).exists():
-        raise RecordError(
-            f"a run directory must hold {RUN_FILE}, a sweep's {SWEEP_FILE}, {str(shown)!r} does not. "
-            "keepbest ls lists what there is."
-        )
     from keepbest.reading.run import Run
     from keepbest.reports.run_view import show_run
 

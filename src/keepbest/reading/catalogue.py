@@ -12,7 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keepbest.errors import ConfigError, IntegrityError, RecordError, printable
+from keepbest.errors import ConfigError, IntegrityError, RecordError
+from keepbest.reading.given_overrides import given_overrides
 from keepbest.reading.job_records import UNREADABLE
 from keepbest.reading.listed_run import COLUMNS, ListedRun, start_of, status_of_all
 from keepbest.reading.overrides import overrides_of, varying
@@ -21,7 +22,9 @@ from keepbest.reading.row_order import by_column, newest_first
 from keepbest.reading.row_values import RowValues
 from keepbest.reading.run_files import LARGEST_RECORD, require_file
 from keepbest.reading.sweep_contents import SweepContents, contents_of
-from keepbest.records.locations import OUTPUTS
+from keepbest.reading.sweep_directory import SweepDirectory
+from keepbest.reading.trained_epochs import trained_epochs
+from keepbest.records.locations import OUTPUTS, sweep_directory
 from keepbest.records.ownership import as_it_stands
 from keepbest.records.store import RUN_FILE, SWEEP_FILE, read_record
 
@@ -37,8 +40,10 @@ def list_runs(
 ) -> pd.DataFrame:
     """Return the runs and sweeps under a directory as a table, the newest first.
 
-    A row of a sweep has the results of its best job. What did not happen is NA. `status` is that of the record; of a
-    sweep how many jobs have which; `unreadable` where a record is refused, `problem` says why.
+    A row of a sweep has the results and the overrides of its best job, and the names of the overrides in which its jobs
+    differ as `varying`. What did not happen is NA. `status` is that of the record; of a sweep how many jobs have which;
+    `unreadable` where a record is refused, `problem` says why. Of a training that goes on or was killed,
+    `epochs_trained` is as far as its metrics go.
 
     Args:
         outputs: the directory, at any height above them. In that of a sweep, its jobs are listed.
@@ -48,7 +53,7 @@ def list_runs(
         jobs: whether the jobs of sweeps are listed instead of the sweeps.
 
     Raises:
-        ConfigError: for what is no directory, a condition that cannot be read, and names that no row has.
+        ConfigError: for what is no directory, a condition that cannot be read or met, and names that no row has.
     """
     import pandas as pd
 
@@ -74,12 +79,15 @@ def listed(
     """
     from keepbest.reading.row_filter import RowFilter
 
+    if sort is not None and not isinstance(sort, str):
+        raise ConfigError("rows are sorted by the name of a column or a setting", received=sort)
     condition = None if where is None else RowFilter(where)
     rows = list(_rows_under(_directory(outputs), jobs=jobs))
     values = RowValues(rows)
     order = None if sort is None else values.named([sort])[sort]
     if condition is not None:
         lookups = values.named(condition.names)
+        condition.require_sense({name: [lookup(row) for row in rows] for name, lookup in lookups.items()})
         rows = [row for row in rows if condition.matches({name: lookups[name](row) for name in lookups}.get)]
     if sort is None or order is None:
         return newest_first(rows, reverse=reverse)
@@ -91,7 +99,7 @@ def _directory(outputs: str | Path) -> Path:
         place = Path(outputs).expanduser()
         if place.is_dir():
             return place
-    except (OSError, RuntimeError, ValueError):  # of a user that is not there; no path at all
+    except (OSError, RuntimeError, ValueError, TypeError):  # of a user that is not there; no path at all
         pass
     raise ConfigError(
         "runs are listed of a directory", received=str(outputs), remedy="Name one that is there: keepbest ls PATH"
@@ -101,11 +109,12 @@ def _directory(outputs: str | Path) -> Path:
 def _rows_under(place: Path, *, jobs: bool) -> Iterator[ListedRun]:
     """Return a row for each run and each sweep; for each job where they are asked for, or the place is a sweep."""
     root = place.resolve()
+    around = _sweep_around(root)
     for directory, file in _found(root):
         name = directory.relative_to(root).as_posix()
         shown = str(place / name)
         if file == RUN_FILE:
-            yield _run(directory, name, shown)
+            yield _run(directory, name, shown, around)
             continue
         try:
             contents = contents_of(directory)
@@ -142,21 +151,35 @@ def _is_plain_directory(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _run(directory: Path, name: str, shown: str) -> ListedRun:
+def _sweep_around(place: Path) -> SweepDirectory | None:
+    """Return the sweep in which a directory lies; none where it cannot be read."""
+    sweep = sweep_directory(place)
+    try:
+        return None if sweep is None else SweepDirectory(sweep)
+    except (RecordError, IntegrityError):
+        return None
+
+
+def _run(directory: Path, name: str, shown: str, around: SweepDirectory | None) -> ListedRun:
+    """Return a row for a run; for a job where the sweep around it says so."""
     try:
         require_file(directory, RUN_FILE, LARGEST_RECORD)
         record = as_it_stands(directory, read_record(directory))
     except (RecordError, IntegrityError) as error:
         return _unreadable(directory / RUN_FILE, name, shown, error)
+    jobs = around.record.jobs if around else []
+    job = next((job for job in jobs if around and around.jobs[job.number] == directory), None)
     return ListedRun(
         name=name,
         path=shown,
-        kind="run",
+        kind="run" if job is None else "job",
         status=record.status.value,
         record=record,
         directory=directory,
-        overrides=_given(record.environment.argv[1:]),
+        overrides=given_overrides(directory, record) if job is None else overrides_of(job),
+        varying=() if job is None else tuple(varying(jobs)),
         started=start_of(record),
+        epochs_trained=trained_epochs(directory, record),
         time=_time(start_of(record), directory / RUN_FILE),
     )
 
@@ -181,6 +204,7 @@ def _jobs(contents: SweepContents, root: Path, place: Path) -> Iterator[ListedRu
             overrides=overrides_of(job),
             varying=keys,
             started=start_of(record),
+            epochs_trained=None if record is None else trained_epochs(directory, record),
             time=time,
             problem=None if refused is None else str(refused),
         )
@@ -191,16 +215,18 @@ def _sweep(contents: SweepContents, name: str, shown: str) -> ListedRun:
         best = the_best(dict(contents.records))
     except RecordError:  # several objectives
         best = None
+    record = None if best is None else contents.records[best]
     return ListedRun(
         name=name,
         path=shown,
         kind="sweep",
         status=status_of_all(contents.statuses.values()),
-        record=None if best is None else contents.records[best],
+        record=record,
         directory=None if best is None else contents.directories[best],
         overrides={} if best is None else overrides_of(contents.jobs[best]),
         varying=tuple(varying(contents.jobs.values())),
         started=_start(contents),
+        epochs_trained=None if record is None else record.timing.epochs_trained,
         time=_time(_start(contents), contents.directory / SWEEP_FILE),
     )
 
@@ -214,13 +240,6 @@ def _unreadable(file: Path, name: str, shown: str, error: Exception) -> ListedRu
         time=_time(None, file),
         problem=str(error),
     )
-
-
-def _given(arguments: list[str]) -> dict[str, str]:
-    """Return the overrides of a command line, without Hydra's own settings."""
-    pairs = (argument.partition("=") for argument in arguments if "=" in argument and not argument.startswith("-"))
-    given = {printable(key.lstrip("+~")): printable(value) for key, _, value in pairs}
-    return {key: value for key, value in given.items() if not key.startswith(("hydra.", "hydra/"))}
 
 
 def _start(contents: SweepContents) -> datetime | None:

@@ -50,7 +50,7 @@ def changed_settings(config: Mapping[str, Any], directory: Path) -> ChangedSetti
     except (KeepbestError, ValueError):
         return plain
     explained = ChangedSettings(overrides, _changed(config, chosen))
-    return min(plain, explained, key=lambda one: len(one.choices) + len(one.settings))
+    return min(explained, plain, key=lambda one: len(one.choices) + len(one.settings))
 
 
 def _changed(config: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

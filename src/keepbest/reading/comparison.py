@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from keepbest.errors import ConfigError, KeepbestError, printable
 from keepbest.reading.choices import recorded_choices
 from keepbest.reading.differences import ABSENT, differences
 from keepbest.reading.run import Run
 from keepbest.reading.sweep import Sweep
-from keepbest.records.locations import run_directory
+from keepbest.records.locations import recorded_directory
 from keepbest.records.run_record import Objective, RunRecord, RunStatus
 from keepbest.records.store import RUN_FILE, SWEEP_FILE
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_Source = str | Path | Run | Sweep
 
 RESULTS = (
     "status", "monitor", "mode", "score", "best", "best_epoch", "stopped_epoch", "reason", "epochs_trained", "seconds",
@@ -27,21 +29,22 @@ RESULTS = (
 )  # fmt: skip
 
 
-def compare(paths: Sequence[str | Path | Run | Sweep]) -> pd.DataFrame:
+def compare(*runs: str | Path | Run | Sweep | Iterable[str | Path | Run | Sweep]) -> pd.DataFrame:
     """Return runs side by side, a row for each: what came out, its test metrics, and the settings that differ.
 
     The columns: `status`, `monitor`, `mode`, `score`, `best` (whether no other run of the same objective has a better
     score), `best_epoch`, `stopped_epoch`, `reason`, `epochs_trained`, `seconds`, `verified` ("exact" or "close"),
     `best_sha256` (equal where the weights are), a column for each test metric, and one for each setting in which the
-    configs differ, by its dotted key. What did not happen, and a setting that a run does not have, is NA. The index
-    holds the paths. `attrs["settings"]` lists the columns of settings.
+    configs differ, by its dotted key; those that merely follow another objective are left out. What did not happen, and
+    a setting that a run does not have, is NA. The index holds the paths. `attrs["settings"]` lists the columns of
+    settings.
 
     Args:
-        paths: of runs, of members of sweeps, or of sweeps, which stand for their best run; opened ones may be among
-            them.
+        runs: paths of runs, of members of sweeps, or of sweeps, which stand for their best run; opened ones may be
+            among them. They may also be given as one list.
 
     Raises:
-        ConfigError: for fewer than two.
+        ConfigError: for fewer than two, and for what is neither a run nor a sweep.
         RecordError: for what cannot be read, and a sweep without a best run.
         IntegrityError: for a record that is not as it was written.
     """
@@ -49,7 +52,8 @@ def compare(paths: Sequence[str | Path | Run | Sweep]) -> pd.DataFrame:
 
     from keepbest.reading.sweep_table import typed
 
-    comparison = compared(paths)
+    is_list = len(runs) == 1 and isinstance(runs[0], Iterable) and not isinstance(runs[0], str)
+    comparison = compared([*cast("Iterable[_Source]", runs[0] if is_list else runs)])
     columns: dict[str, Any] = {name: typed(comparison.results[name]) for name in RESULTS}
     for name, metrics in comparison.tests.items():
         columns[name if name not in columns else f"test {name}"] = typed(metrics)
@@ -89,19 +93,35 @@ class Comparison:
 
     @functools.cached_property
     def settings(self) -> dict[str, list[Any]]:
-        """The values of the settings in which configs differ, one for each run; groups come first."""
+        """The values of the settings in which configs differ, one for each run; groups come first.
+
+        What an option of a group or another objective says already is left out.
+        """
         there = [run.config for run in self.runs if run.config is not None]
         found = differences(there) if there else {}
         values = {key: iter(items) for key, items in found.items()}
         settings = {
             key: [ABSENT if run.config is None else next(items) for run in self.runs] for key, items in values.items()
         }
+        settings = {key: items for key, items in settings.items() if not self._follows_objective(key, items)}
         groups = {group: items for group, items in self._groups().items() if group not in settings}
         for group, options in groups.items():
-            classes = settings.get(key := f"{group.replace('/', '.')}._target_", [])
-            if len({*zip(options, map(str, classes), strict=False)}) == len(set(options)):  # an option says its class
-                settings.pop(key, None)
+            key = group.replace("/", ".")
+            for said, values_said in ((f"{key}._target_", str), (key, _kind)):  # an option says its class, or none
+                kinds = [*map(values_said, settings.get(said, []))]
+                if len({*zip(options, kinds, strict=False)}) == len(set(options)):
+                    settings.pop(said, None)
         return {**groups, **settings}
+
+    def _follows_objective(self, key: str, items: Sequence[Any]) -> bool:
+        """Return whether a setting is the monitor or the mode of each run that has it, which the results show."""
+        name = key.rpartition(".")[2]
+        if name not in ("monitor", "mode") or len(self.objectives) == 1:
+            return False
+        return all(
+            item is ABSENT or item == getattr(run.record.objective, name)
+            for item, run in zip(items, self.runs, strict=True)
+        )
 
     def _groups(self) -> dict[str, list[Any]]:
         if not all(run.choices for run in self.runs):
@@ -150,22 +170,22 @@ class Comparison:
         return [places for places in groups.values() if len(places) > 1]
 
 
-def compared(paths: Sequence[str | Path | Run | Sweep]) -> Comparison:
+def compared(runs: Sequence[_Source]) -> Comparison:
     """Open runs and compare them; see `compare`."""
-    if isinstance(paths, (str, Path)) or len(paths) < 2:
+    if len(runs) < 2:
         raise ConfigError(
             "at least two runs are compared",
-            received=str(paths) if isinstance(paths, (str, Path)) else len(paths),
-            remedy="Give a list of paths",
+            received=[str(run.directory if isinstance(run, (Run, Sweep)) else run) for run in runs],
+            remedy="Name another run or sweep to compare with",
         )
-    return Comparison([_opened(path) for path in paths])
+    return Comparison([_opened(run) for run in runs])
 
 
-def _opened(path: str | Path | Run | Sweep) -> ComparedRun:
+def _opened(path: _Source) -> ComparedRun:
     if isinstance(path, (Run, Sweep)):
         shown, opened = path.directory, path
     else:
-        shown = run_directory(path)
+        shown = recorded_directory(path)
         place = shown.resolve()
         is_sweep = (place / SWEEP_FILE).exists() and not (place / RUN_FILE).exists()
         opened = Sweep(place) if is_sweep else Run(place)
@@ -180,6 +200,10 @@ def _opened(path: str | Path | Run | Sweep) -> ComparedRun:
     return ComparedRun(
         str(shown), RunRecord.from_dict(opened.record), config, recorded_choices(opened.directory), problem
     )
+
+
+def _kind(value: Any) -> str:
+    return "mapping" if isinstance(value, Mapping) else str(value)
 
 
 def _score(run: ComparedRun) -> float | None:

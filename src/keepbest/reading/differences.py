@@ -19,22 +19,12 @@ class Absent(Enum):
 ABSENT = Absent.ABSENT
 
 
-def flattened(config: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the values of nested mappings by dotted key. A list is one value, and so is an empty mapping."""
-    values: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            values.update((f"{key}.{rest}", inner) for rest, inner in flattened(value).items())
-        else:
-            values[str(key)] = value
-    return values
-
-
 def differences(configs: Sequence[Mapping[Any, Any]]) -> dict[str, list[Any]]:
     """Return the values of the keys in which configs differ, one for each config.
 
     A key that a config does not have is `ABSENT` there. Numbers are compared by value (0 and 0.0 are the same), truth
-    values are no numbers, and NaN equals NaN.
+    values are no numbers, and NaN equals NaN. A mapping that faces a value, such as null, is one difference; below it
+    only mappings are compared with each other.
 
     Args:
         configs: nested mappings.
@@ -42,9 +32,28 @@ def differences(configs: Sequence[Mapping[Any, Any]]) -> dict[str, list[Any]]:
     Returns:
         The values by dotted key, the keys in the order in which the configs have them.
     """
-    flat = [flattened(config) for config in configs]
-    found = {key: [values.get(key, ABSENT) for values in flat] for key in _in_order(flat)}
-    return {key: values for key, values in found.items() if not all(same(values[0], value) for value in values[1:])}
+    named = [{str(key): value for key, value in config.items()} for config in configs]
+    found: dict[str, list[Any]] = {}
+    for key in _in_order(named):
+        found |= _differences_at(key, [config.get(key, ABSENT) for config in named])
+    return found
+
+
+def _differences_at(key: str, values: list[Any]) -> dict[str, list[Any]]:
+    nested = [_is_nested(value) for value in values]
+    faced = any(value is not ABSENT and not inner for value, inner in zip(values, nested, strict=True))
+    found: dict[str, list[Any]] = {}
+    if (faced or not any(nested)) and not all(same(values[0], value) for value in values[1:]):
+        found[key] = values
+    compared = [value if inner else {} for value, inner in zip(values, nested, strict=True) if inner or not faced]
+    for name, below in (differences(compared) if any(nested) else {}).items():
+        rest = iter(below)
+        found[f"{key}.{name}"] = [next(rest) if inner or not faced else ABSENT for inner in nested]
+    return found
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, Mapping) and bool(value)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -58,10 +67,10 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other) or (one != one and other != other)  # noqa: PLR0124 - NaN
 
 
-def _in_order(flat: Iterable[Mapping[str, Any]]) -> list[str]:
+def _in_order(configs: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return all keys; one that only later configs have comes behind the key that it follows there."""
     keys: list[str] = []
-    for values in flat:
+    for values in configs:
         known, after, previous = set(keys), dict[str | None, list[str]](), None
         for key in values:
             if key in known:

@@ -10,11 +10,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
+from keepbest.reading.overrides import short_names
 from keepbest.records.run_record import RunRecord
 
 COLUMNS = (
     "name", "kind", "status", "monitor", "mode", "score", "best_epoch", "stopped_epoch", "reason", "epochs_trained",
-    "started", "overrides", "path", "problem",
+    "started", "overrides", "varying", "path", "problem",
 )  # fmt: skip
 ALIASES = {"objective": "monitor", "stop_epoch": "stopped_epoch", "epochs": "epochs_trained"}
 
@@ -36,6 +37,7 @@ class ListedRun:
         overrides: by key, as they were written.
         varying: the keys of the overrides in which the jobs of its sweep differ.
         started: when the training began, of a sweep the first.
+        epochs_trained: of the run, the job, or the sweep's best job.
         time: seconds since the epoch by which rows are in order: when the run or its sweep began, or, where that is not
             known, when its record was written.
         problem: why it cannot be read.
@@ -50,6 +52,7 @@ class ListedRun:
     overrides: Mapping[str, str] = field(default_factory=dict)
     varying: tuple[str, ...] = ()
     started: datetime | None = None
+    epochs_trained: int | None = None
     time: float = 0.0
     problem: str | None = None
 
@@ -61,10 +64,12 @@ class ListedRun:
 
     def value(self, column: str) -> Any:
         """Return the value of one of `COLUMNS`; None for what did not happen."""
-        if column in ("name", "path", "kind", "status", "started", "problem", "score"):
+        if column in ("name", "path", "kind", "status", "started", "problem", "score", "epochs_trained"):
             return getattr(self, column)
         if column == "overrides":
             return " ".join(f"{key}={value}" for key, value in self.overrides.items())
+        if column == "varying":
+            return ", ".join(short_names(self.varying)) if self.kind == "sweep" else None
         record = self.record
         if record is None:
             return None
@@ -75,7 +80,6 @@ class ListedRun:
             "best_epoch": record.best_epoch,
             "stopped_epoch": stopping.stopped_epoch if stopping else None,
             "reason": stopping.reason if stopping else None,
-            "epochs_trained": record.timing.epochs_trained,
         }[column]
 
 

@@ -11,10 +11,12 @@ import ast
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from keepbest.errors import ConfigError
+from keepbest.reading.choices import NullOption
+from keepbest.reading.moments import Moment
 
 Lookup = Callable[[str], Any]
 """Returns the value that a row has for a name; None for what did not happen."""
@@ -35,7 +37,8 @@ class RowFilter:
 
     A comparison with what a row lacks (None, and NaN) is false, whatever it is compared by; `x is null` and
     `x is not null` ask for it. Numbers are compared with numbers, texts with texts: a comparison by size of anything
-    else is false. A name alone is true where the value is `true`.
+    else is false. A time is compared with a text as far as that is written. A name alone is true where the value is
+    `true`.
 
     Args:
         text: the condition. A name may have dots and slashes (`model.optimizer.lr`, `model/optimizer`); one that Python
@@ -49,7 +52,11 @@ class RowFilter:
     """
 
     def __init__(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise ConfigError("a condition must be a text", received=text, remedy=_EXAMPLE)
         self._text, self._quoted = text, dict[str, str]()
+        self._bare: list[str] = []
+        self._compared: list[tuple[str, list[Any]]] = []
         self.names: list[str] = []
         if len(text) > _LONGEST:
             raise ConfigError(f"a condition must have at most {_LONGEST} characters", received=len(text))
@@ -65,6 +72,29 @@ class RowFilter:
     def matches(self, lookup: Lookup) -> bool:
         """Return whether a row meets the condition."""
         return bool(self._part(lookup))
+
+    def require_sense(self, values: Mapping[str, Sequence[Any]]) -> None:
+        """Refuse what no row can meet: a name alone that is never true or false, a number compared with texts only.
+
+        Args:
+            values: those of all rows by name.
+
+        Raises:
+            ConfigError: saying which.
+        """
+        there = {name: [value for value in found if not _is_missing(value)] for name, found in values.items()}
+        for name in self._bare:
+            if there[name] and not any(isinstance(value, bool) for value in there[name]):
+                raise ConfigError("a name alone must be true or false in a run; compare it with something",
+                                  received=name, remedy=_EXAMPLE)  # fmt: skip
+        for name, literals in self._compared:
+            found = there[name]
+            if found and all(map(_is_number, found)) and all(isinstance(item, str) for item in literals):
+                raise ConfigError(f"{name} is a number in every run, and is compared with numbers",
+                                  received=literals[0], remedy="Write a number, without quotes")  # fmt: skip
+            if found and all(isinstance(value, str) for value in found) and all(map(_is_number, literals)):
+                raise ConfigError(f"{name} is a text in every run, and is compared with texts",
+                                  received=literals[0], remedy="Write it in quotes")  # fmt: skip
 
     def _plain_name(self, found: re.Match[str]) -> str:
         if found[1] is None:
@@ -86,6 +116,7 @@ class RowFilter:
             return self._comparison(node)
         value = self._value(node)
         if self._is_name(node):
+            self._bare.append(self._name(node))
             return lambda lookup: value(lookup) is True
         raise self._refusal(node, "where something must be compared")
 
@@ -93,6 +124,8 @@ class RowFilter:
         nodes = [node.left, *node.comparators]
         values = [self._value(part) for part in nodes]
         steps = [self._step(kind, right) for kind, right in zip(node.ops, node.comparators, strict=True)]
+        for kind, left, right in zip(node.ops, nodes, node.comparators, strict=False):
+            self._note_compared(kind, left, right)
 
         def holds(lookup: Lookup) -> bool:
             found = [value(lookup) for value in values]
@@ -100,23 +133,38 @@ class RowFilter:
 
         return holds
 
+    def _note_compared(self, kind: ast.cmpop, left: ast.expr, right: ast.expr) -> None:
+        """Keep what a name is compared with, for `require_sense`."""
+        name, other = (left, right) if self._is_name(left) else (right, left)
+        if isinstance(kind, (ast.Is, ast.IsNot)) or not self._is_name(name) or self._is_name(other):
+            return
+        literal = self._literal(other)
+        if not isinstance(kind, (ast.In, ast.NotIn)):
+            self._compared.append((self._name(name), [literal]))
+        elif isinstance(literal, list) and literal and name is left:
+            self._compared.append((self._name(name), literal))
+
     def _step(self, kind: ast.cmpop, right: ast.expr) -> Callable[[Any, Any], bool]:
         is_null = isinstance(right, (ast.Constant, ast.Name)) and _constant(right) is None
         if isinstance(kind, (ast.Is, ast.IsNot)):
             if not is_null:
                 raise self._refusal(right, "behind `is`, which is for null")
             wanted = isinstance(kind, ast.Is)
-            return lambda one, _: _is_missing(one) is wanted
+            return lambda one, _: (_is_missing(one) or isinstance(one, NullOption)) is wanted
         if is_null:
             raise self._refusal(right, "in a comparison, which is false for what did not happen; `is null` asks for it")
         if isinstance(kind, (ast.In, ast.NotIn)):
             wanted = isinstance(kind, ast.In)
+            if not self._is_name(right) and not isinstance(self._literal(right), (list, str)):
+                raise self._refusal(right, "behind `in`, which is for lists and texts")
             return lambda one, other: _is_among(one, other, wanted)
         if isinstance(kind, (ast.Eq, ast.NotEq)):
             wanted = isinstance(kind, ast.Eq)
             return lambda one, other: not _lacks(one, other) and _equal(one, other) is wanted
         order = _ORDERS[type(kind)]
-        return lambda one, other: not _lacks(one, other) and _comparable(one, other) and order(one, other)
+        return lambda one, other: (
+            not _lacks(one, other) and _comparable(one, other) and bool(order(*_alike_written(one, other)))
+        )
 
     def _value(self, node: ast.expr) -> _Part:
         if self._is_name(node):
@@ -191,7 +239,20 @@ def _comparable(one: Any, other: Any) -> bool:
 def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_equal, one, other))
-    return (_comparable(one, other) or type(one) is type(other)) and bool(one == other)
+    if _comparable(one, other):
+        one, other = _alike_written(one, other)
+        return bool(one == other)
+    return type(one) is type(other) and bool(one == other)
+
+
+def _alike_written(one: Any, other: Any) -> tuple[Any, Any]:
+    """Return two values that are comparable; a time and a text in the same precision."""
+    if isinstance(one, Moment) and not isinstance(other, Moment):
+        return one.as_far_as(other)
+    if isinstance(other, Moment) and not isinstance(one, Moment):
+        moment, text = other.as_far_as(one)
+        return text, moment
+    return one, other
 
 
 def _is_among(one: Any, other: Any, wanted: bool) -> bool:

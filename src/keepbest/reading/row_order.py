@@ -32,7 +32,7 @@ def by_column(
     """
 
     def value(row: ListedRun) -> Any:
-        return row.score if name == "score" else lookup(row)
+        return getattr(row, name) if name in ("score", "started") else lookup(row)
 
     by_score = _score_key(rows)
     there = [row for row in rows if not _is_missing(value(row))]

@@ -11,9 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from keepbest.errors import ConfigError, IntegrityError, RecordError, did_you_mean
-from keepbest.reading.choices import recorded_choices
+from keepbest.reading.choices import NullOption, recorded_choices
 from keepbest.reading.config_reader import ConfigReader
 from keepbest.reading.listed_run import ALIASES, COLUMNS, ListedRun
+from keepbest.reading.moments import Moment
 from keepbest.reading.overrides import value_of
 
 Lookup = Callable[[ListedRun], Any]
@@ -22,10 +23,11 @@ _MOST_SHOWN = 5
 
 
 class RowValues:
-    """Finds what a name means for all rows alike.
+    """Finds what a name means in each row.
 
-    A name is, in this order: a column; a whole key, such as `model.optimizer.lr` or a group (`model/optimizer`); a
-    setting of early stopping (`patience`); the end of one key only (`lr`, `optimizer.lr`).
+    A name is, in this order: a column; a whole key of the row, such as `model.optimizer.lr` or a group
+    (`model/optimizer`); a setting of early stopping, where any row has that (`patience`); the end of one key of the row
+    (`lr`, `optimizer.lr`). A group has its option as its value; where the config is null there, it is null as well.
 
     Args:
         rows: all that are listed.
@@ -34,12 +36,13 @@ class RowValues:
     def __init__(self, rows: Sequence[ListedRun]) -> None:
         self._rows = rows
         self._known_choices: dict[int, dict[str, str | None]] = {}
+        self._known_keys: dict[int, dict[str, None]] = {}
 
     def named(self, names: Iterable[str]) -> dict[str, Lookup]:
         """Return for each name what looks its value up in a row.
 
         Raises:
-            ConfigError: for one that no row has, or that could be several.
+            ConfigError: for one that no row has, or that could be several in one.
         """
         return {name: self._lookup(name) for name in names}
 
@@ -47,53 +50,68 @@ class RowValues:
         column = ALIASES.get(name, name)
         if column in COLUMNS:
             return lambda row: _plain(row.value(column))
-        if not self._rows:
-            return lambda _: None
-        key = self._key(name)
-        return lambda row: self._value(row, key)
+        keys = self._keys_meant(name)
+        return lambda row: None if keys[id(row)] is None else self._value(row, str(keys[id(row)]))
 
-    def _key(self, name: str) -> str:
-        for key in (name, f"{_POLICY}{name}"):
-            if key in self._keys or key in self._groups:
-                return key
-        dotted = dict.fromkeys(key.replace("/", ".") for key in self._keys)
-        ends = [key for key in dotted if key.endswith(f".{name}")]
-        if len(ends) == 1:
-            return ends[0]
-        if ends:
-            shown = ", ".join(ends[:_MOST_SHOWN]) + (", ..." if len(ends) > _MOST_SHOWN else "")
-            raise ConfigError(
-                f"a name must be the end of one key, there are {len(ends)}: {shown}",
-                received=name,
-                remedy="Write the whole key",
-            )
+    def _keys_meant(self, name: str) -> dict[int, str | None]:
+        """Return the key that a name means in each row; None in one that has no such key."""
+        policy, end = f"{_POLICY}{name}", f".{_dotted(name)}"
+        ends = [policy] if policy in self._keys else [key for key in self._keys if key.endswith(end)]
+        meant = {id(row): self._key_in(row, name, ends) for row in self._rows}
+        if not self._rows or any(meant.values()):
+            return meant
         lasts = (key.rpartition(".")[2] for key in self._keys)
-        near = did_you_mean(name, dict.fromkeys([*COLUMNS, *ALIASES, *lasts, *self._keys, *self._groups]))
+        near = did_you_mean(name, dict.fromkeys([*COLUMNS, *ALIASES, *lasts, *self._keys]))
         raise ConfigError(
             f"a name must be a column ({', '.join(COLUMNS)}) or a setting that a run has",
             received=name,
             remedy=near or None,
         )
 
+    def _key_in(self, row: ListedRun, name: str, ends: Sequence[str]) -> str | None:
+        there = self._keys_of(row)
+        if _dotted(name) in there:
+            return name
+        found = [key for key in ends if key in there]
+        if len(found) > 1:
+            shown = ", ".join(found[:_MOST_SHOWN]) + (", ..." if len(found) > _MOST_SHOWN else "")
+            raise ConfigError(
+                f"a name must be the end of one key in a run, {row.path} has {len(found)}: {shown}",
+                received=name,
+                remedy="Write the whole key",
+            )
+        return next(iter(found), None)
+
     def _value(self, row: ListedRun, key: str) -> Any:
         known = self._settings[id(row)]
-        found = known.get(key)
-        if key in known and not isinstance(found, Mapping):
+        found = known.get(_dotted(key))
+        if found is not None and not isinstance(found, Mapping):
             return found
-        group = key.replace(".", "/")  # its settings are a mapping
+        option = self._option(row, key)  # its settings are a mapping, or null
+        if option is None:
+            return found
+        is_null = found is None and _dotted(key) in known
+        return NullOption(option) if is_null and isinstance(option, str) else option
+
+    def _option(self, row: ListedRun, key: str) -> Any:
+        """Return the option of a group; None where there is no such group."""
+        group = key.replace(".", "/")
         for given in (key, group):
             if given in row.overrides:
                 return value_of(row.overrides[given])
-        return self._choices(row).get(group, found)
+        return self._choices(row).get(group)
 
     @functools.cached_property
     def _keys(self) -> dict[str, None]:
-        """All keys of configs and overrides, those of mappings too."""
-        return dict.fromkeys(key for row in self._rows for key in (*self._settings[id(row)], *row.overrides))
+        """All keys that a row has, with dots."""
+        return dict.fromkeys(key for row in self._rows for key in self._keys_of(row))
 
-    @functools.cached_property
-    def _groups(self) -> set[str]:
-        return {group for row in self._rows for group in self._choices(row)}
+    def _keys_of(self, row: ListedRun) -> dict[str, None]:
+        """The keys of a row's config, those of mappings too, of its overrides and of its groups, with dots."""
+        if id(row) not in self._known_keys:
+            groups = map(_dotted, (*row.overrides, *self._choices(row)))
+            self._known_keys[id(row)] = dict.fromkeys((*self._settings[id(row)], *groups))
+        return self._known_keys[id(row)]
 
     @functools.cached_property
     def _settings(self) -> dict[int, dict[str, Any]]:
@@ -124,5 +142,9 @@ def _flat(config: Mapping[Any, Any], above: str = "") -> Iterator[tuple[str, Any
             yield from _flat(value, f"{key}.")
 
 
+def _dotted(key: str) -> str:
+    return key.replace("/", ".")
+
+
 def _plain(value: Any) -> Any:
-    return value.strftime("%Y-%m-%d %H:%M:%S") if isinstance(value, datetime) else value
+    return Moment.of(value) if isinstance(value, datetime) else value

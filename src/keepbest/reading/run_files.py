@@ -15,7 +15,7 @@ LARGEST_TABLE = 256 * _MEGABYTE
 MOST_CELLS = 10_000_000
 """Rows times columns of a table of metrics: a short file can claim far more than memory holds."""
 
-IF_TRUSTED = "If you know who made the run and trust them, open it with trust=True."
+IF_TRUSTED = "If you know who made the run and trust them, open it in Python with trust=True."
 
 
 def require_file(directory: Path, name: str, largest: int | None = None) -> Path:

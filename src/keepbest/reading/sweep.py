@@ -143,7 +143,7 @@ class Sweep:
         Args:
             x: the override along the horizontal axis, as the table names it, or its whole key.
             y: the one along the vertical axis.
-            value: "score", "stopped_epoch", "best_epoch" or "epochs_trained".
+            value: "score", "stopped_epoch" (or "stop_epoch"), "best_epoch" or "epochs_trained" (or "epochs").
             aggregate: how the jobs of one cell are taken together: "mean", "median", "min", "max" or "std".
             ax: the matplotlib axes to draw in; None makes a new figure.
 

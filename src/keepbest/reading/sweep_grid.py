@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from keepbest.reports.heatmap import Grid
 
 VALUES = ("score", "stopped_epoch", "best_epoch", "epochs_trained")
+_SHORT = {"epochs": "epochs_trained", "stop_epoch": "stopped_epoch"}
 AGGREGATES = ("mean", "median", "min", "max", "std")
 _Cells = dict[tuple[int, int], list[float]]
 
@@ -30,7 +31,7 @@ def grid_of(table: pd.DataFrame, x: str, y: str, value: str, aggregate: str) -> 
         table: of the sweep, whose jobs have one objective.
         x: the override along the horizontal axis.
         y: the override along the vertical axis.
-        value: the result in the cells, one of `VALUES`.
+        value: the result in the cells, one of `VALUES`; `epochs` and `stop_epoch` are short for two of them.
         aggregate: how the jobs of one cell are taken together, one of `AGGREGATES`.
 
     Raises:
@@ -40,6 +41,7 @@ def grid_of(table: pd.DataFrame, x: str, y: str, value: str, aggregate: str) -> 
     from keepbest.reports.heatmap import Grid
 
     x, y = named_override(table, x, "x"), named_override(table, y, "y")
+    value = _SHORT.get(value, value) if isinstance(value, str) else value
     if x == y:
         raise ConfigError("x and y must be different overrides", received=x)
     _require_one_of("value", value, VALUES)

@@ -49,10 +49,40 @@ def run_directory(path: str | Path, noun: str = "run") -> Path:
         place = Path(path).expanduser()
         directory = place.parent if place.exists() and not place.is_dir() else place
         directory.resolve()  # finds the zero byte that the other two pass over
-    except (OSError, RuntimeError, ValueError) as error:  # too long, or of a user that is not there
+    except (OSError, RuntimeError, ValueError, TypeError) as error:  # too long, of a user that is not there, a number
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"a {noun} must be given by a path: {reason}", received=str(path)) from None
     return directory
+
+
+def recorded_directory(path: str | Path) -> Path:
+    """Return the directory of a run or a sweep that is there, as a person would write it.
+
+    Args:
+        path: the directory, or any file right inside it.
+
+    Raises:
+        ConfigError: for what cannot be a path, and where there is neither a run nor a sweep.
+    """
+    directory = run_directory(path, "run or sweep")
+    if not any(os.path.lexists(directory / name) for name in (RUN_FILE, SWEEP_FILE)):
+        raise ConfigError(
+            f"a run or sweep must be a directory with {RUN_FILE} or {SWEEP_FILE} in it",
+            received=str(path),
+            remedy="keepbest ls lists what there is",
+        )
+    return directory
+
+
+def lasting(directory: Path) -> Path:
+    """Return a directory by a path that means the same tomorrow: without `latest`, or another link, at its end.
+
+    It stays relative where it lies below the working directory.
+    """
+    if not directory.is_symlink() and directory.name not in ("", ".."):
+        return directory
+    place, here = directory.resolve(), Path.cwd().resolve()
+    return place.relative_to(here) if here in place.parents else place
 
 
 def sweep_directory(run_dir: Path) -> Path | None:

@@ -137,8 +137,8 @@ def _hint(directory: Path, name: str) -> str:
 
 def _remedy_for(path: Path) -> str:
     return (
-        f"Take it from a backup. If it is your own edit, keepbest.{_OPENERS[path.name]}(..., trust=True) reads it; no "
-        "training goes on from it."
+        "Take it from a backup. If it is your own edit, in Python "
+        f"keepbest.{_OPENERS[path.name]}(..., trust=True) reads it; no training goes on from it."
     )
 
 

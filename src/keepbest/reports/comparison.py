@@ -21,12 +21,15 @@ _MOST_BESIDE = 4
 _LONGEST = 40  # characters of a value
 _LONGEST_PROBLEM = 200
 _HASH = 12  # characters of a hash that tell weights apart
-_HEADS = {"stopped_epoch": "stop_epoch", "epochs_trained": "epochs", "best_sha256": "weights"}
+_HEADS = {"best_sha256": "weights"}
+_RANKS = {"status": 1, "score": 1, "best_epoch": 4, "stopped_epoch": 4, "epochs_trained": 4, "reason": 5, "monitor": 3,
+          "mode": 6, "seconds": 7, "verified": 7, "weights": 8}  # fmt: skip
+_LAST = 9  # rank
 _Rows = dict[str, list[str]]
 
 
 def show_comparison(comparison: Comparison, console: Console | None = None) -> None:
-    """Print runs side by side: a column for each where there is room, else a row for each.
+    """Print runs side by side: a column for each where there is room, if need be with short names, else a row for each.
 
     Args:
         comparison: of the runs.
@@ -38,13 +41,10 @@ def show_comparison(comparison: Comparison, console: Console | None = None) -> N
     for label, run in zip(labels, comparison.runs, strict=True):
         output.print(Text.assemble((f"{label}  ", "bold"), one_line(run.name)), soft_wrap=True)
     output.print()
-    beside = {**results, "": [""] * len(labels), **settings} if settings else results
-    columns = [Column("", list(beside))]
-    columns += [
-        Column(label, [values[place] for values in beside.values()], longest=_LONGEST)
-        for place, label in enumerate(labels)
-    ]
-    if len(labels) <= _MOST_BESIDE and _width(columns) <= terminal_width(output):
+    names = short_names(list(settings), taken=results)
+    tables = [_beside(labels, results, dict(zip(keys, settings.values(), strict=True))) for keys in (settings, names)]
+    fitting = (columns for columns in tables if _width(columns) <= terminal_width(output))
+    if len(labels) <= _MOST_BESIDE and (columns := next(fitting, None)):
         show_table(columns, output)
     else:
         _show_rows(labels, results, settings, output)
@@ -53,13 +53,21 @@ def show_comparison(comparison: Comparison, console: Console | None = None) -> N
         output.print(Text(line), soft_wrap=True)
 
 
+def _beside(labels: Sequence[str], results: _Rows, settings: _Rows) -> list[Column]:
+    rows = {**results, "": [""] * len(labels), **settings} if settings else results
+    cells = [[values[place] for values in rows.values()] for place in range(len(labels))]
+    return [Column("", list(rows)), *(Column(*pair, longest=_LONGEST) for pair in zip(labels, cells, strict=True))]
+
+
 def _show_rows(labels: Sequence[str], results: _Rows, settings: _Rows, output: Console) -> None:
     names = short_names(list(settings), taken=results)
-    ranks = {"status": 1, "score": 1, "monitor": 3}
     columns = [Column("", labels)]
-    columns += [Column(name, values, ranks.get(name, 4)) for name, values in results.items()]
     columns += [
-        Column(name, values, rank=2, longest=_LONGEST) for name, values in zip(names, settings.values(), strict=True)
+        Column(name, values, _RANKS.get(name, 3)) for name, values in results.items()
+    ]  # tests have no fixed name
+    columns += [
+        Column(name, values, _LAST if key.partition(".")[0] == "objective" else 2, longest=_LONGEST)
+        for name, (key, values) in zip(names, settings.items(), strict=True)
     ]
     left_out = show_table(columns, output)
     if left_out:

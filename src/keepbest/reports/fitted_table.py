@@ -1,9 +1,9 @@
-"""Tables in the terminal: what has no room is left out by name, and nothing that is to be copied is cut."""
+"""Tables in the terminal: what has no room is left out by name; what is to be copied is cut last, at its beginning."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
@@ -27,6 +27,8 @@ class Column:
         rank: which columns stay where there is little room: those of the lowest rank, and of rank 0 always.
         right: whether it is aligned to the right, as numbers are.
         longest: characters of a cell that a terminal shows; None for all of them, for what is to be copied.
+        yields_to: the rank up to which the others come first: a terminal without room for them shows the end of the
+            cells; None shows them whole.
     """
 
     head: str
@@ -34,6 +36,7 @@ class Column:
     rank: int = 0
     right: bool = False
     longest: int | None = None
+    yields_to: int | None = None
 
 
 def terminal_width(console: Console) -> int:
@@ -53,7 +56,7 @@ def show_table(columns: Sequence[Column], console: Console, *, styles: Sequence[
         The names of the columns that had no room.
     """
     full = [
-        Column(one_line(one.head), [one_line(cell) for cell in one.cells], one.rank, one.right, one.longest)
+        replace(one, head=one_line(one.head), cells=[one_line(cell) for cell in one.cells])
         for one in columns
         if one.rank == 0 or any(one.cells)
     ]
@@ -76,27 +79,45 @@ def shortened(text: str, longest: int) -> str:
     return text if cell_len(text) <= longest else f"{set_cell_size(text, max(longest - 3, 0))}..."
 
 
+def _end_of(text: str, longest: int) -> str:
+    """Return a text that takes no more characters of a terminal than that, without its beginning if need be."""
+    if cell_len(text) <= longest:
+        return text
+    while cell_len(text) > max(longest - 3, 0):
+        text = text[1:]
+    return f"...{text}"
+
+
 def _fitting(columns: Sequence[Column], room: int) -> list[int]:
     """Return the width of each column, 0 for one that has no room; the important ones get theirs first."""
     left, widths = room + len(_GAP), [0] * len(columns)
     for place in sorted(range(len(columns)), key=lambda place: columns[place].rank):
         column = columns[place]
-        wanted = max(map(cell_len, (column.head, *column.cells)))
-        if column.longest is not None and room < UNLIMITED:
-            wanted = min(wanted, column.longest)
-            if wanted + len(_GAP) > left >= _SHORTEST + len(_GAP):
-                wanted = left - len(_GAP)
+        wanted = _width(column, room)
+        if column.yields_to is not None:
+            before = [_width(one, room) + len(_GAP) for one in columns if 0 < one.rank <= column.yields_to]
+            wanted = max(min(wanted, room - sum(before)), min(wanted, _SHORTEST))
+        is_cut = column.longest is not None and room < UNLIMITED
+        if is_cut and wanted + len(_GAP) > left >= _SHORTEST + len(_GAP):
+            wanted = left - len(_GAP)
         if column.rank == 0 or wanted + len(_GAP) <= left:
             widths[place] = wanted
             left -= wanted + len(_GAP)
     return widths
 
 
+def _width(column: Column, room: int) -> int:
+    """Return how many characters a column would take."""
+    whole = max(map(cell_len, (column.head, *column.cells)))
+    return whole if column.longest is None or room >= UNLIMITED else min(whole, column.longest)
+
+
 def _row(kept: Sequence[tuple[Column, int]], number: int | None) -> str:
     """Return a line of the table; the heads where there is no number."""
     cells = []
     for column, width in kept:
-        text = shortened(column.head if number is None else column.cells[number], width)
+        text = column.head if number is None else column.cells[number]
+        text = shortened(text, width) if column.yields_to is None else _end_of(text, width)
         space = " " * (width - cell_len(text))
         cells.append(f"{space}{text}" if column.right else f"{text}{space}")
     return _GAP.join(cells)

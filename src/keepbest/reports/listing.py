@@ -10,6 +10,7 @@ from rich.text import Text
 
 from keepbest.reading.job_records import MISSING, UNREADABLE
 from keepbest.reading.listed_run import ListedRun
+from keepbest.reading.moments import shown
 from keepbest.reading.overrides import short_names
 from keepbest.records.run_record import RunStatus
 from keepbest.reports.console import standard_console
@@ -59,25 +60,24 @@ def _columns(rows: Sequence[ListedRun], in_terminal: bool) -> list[Column]:
     is_uniform = len({row.status for row in rows}) == 1
     objectives = {row.record.objective for row in rows if row.record}
     columns = [
-        Column("path", [row.path for row in rows]),
-        Column("kind", [row.kind for row in rows], rank=7),
-        Column("status", [row.status for row in rows], rank=4 if is_uniform else 1, longest=26),
-        Column("monitor", [_text(row, "monitor") for row in rows], rank=2 if len(objectives) > 1 else 8, longest=24),
+        Column("path", [row.path for row in rows], yields_to=2),
+        Column("kind", [row.kind for row in rows], rank=8),
+        Column("status", [row.status for row in rows], rank=5 if is_uniform else 2, longest=26),
+        Column("monitor", [_text(row, "monitor") for row in rows], rank=3 if len(objectives) > 1 else 9, longest=24),
         Column("score", [_text(row, "score") for row in rows], rank=1, right=True),
-        Column("best_epoch", [_text(row, "best_epoch") for row in rows], rank=5, right=True),
-        Column("stop_epoch", [_text(row, "stopped_epoch") for row in rows], rank=5, right=True),
-        Column("reason", [_text(row, "reason").replace("_", " ") for row in rows], rank=6, longest=24),
-        Column("epochs", [_text(row, "epochs_trained") for row in rows], rank=4, right=True),
-        Column("started", [_started(row) for row in rows], rank=3),
-        Column("overrides", [overrides_text(row) for row in rows], rank=2, longest=48),
+        Column("best_epoch", [_text(row, "best_epoch") for row in rows], rank=6, right=True),
+        Column("stopped_epoch", [_text(row, "stopped_epoch") for row in rows], rank=6, right=True),
+        Column("reason", [_text(row, "reason").replace("_", " ") for row in rows], rank=7, longest=24),
+        Column("epochs_trained", [_text(row, "epochs_trained") for row in rows], rank=5, right=True),
+        Column("started", [shown(row.started) for row in rows], rank=4),
+        Column("overrides", [overrides_text(row) for row in rows], rank=3, longest=48),
+        Column("varying", [_text(row, "varying") for row in rows], rank=3, longest=36),
     ]
-    return columns if in_terminal else [*columns, Column("problem", [_problem(row) for row in rows], rank=9)]
+    return columns if in_terminal else [*columns, Column("problem", [_problem(row) for row in rows], rank=10)]
 
 
 def overrides_text(row: ListedRun) -> str:
-    """Return the overrides by their short names; of a sweep, and of its jobs, those that vary."""
-    if row.kind == "sweep":
-        return "over " + ", ".join(short_names(row.varying)) if row.varying else ""
+    """Return the overrides by their short names; of a sweep's jobs, the best among them, those that vary."""
     keys = [key for key in row.overrides if row.kind == "run" or key in row.varying]
     return " ".join(f"{name}={row.overrides[key]}" for name, key in zip(short_names(keys), keys, strict=True))
 
@@ -89,7 +89,3 @@ def _text(row: ListedRun, column: str) -> str:
 
 def _problem(row: ListedRun) -> str:
     return (row.problem or "").partition("\n")[0]
-
-
-def _started(row: ListedRun) -> str:
-    return "" if row.started is None else row.started.astimezone().strftime("%Y-%m-%d %H:%M")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -85,13 +86,23 @@ def show_sweep(
     failed = [number for number in order if records[number].status is not RunStatus.COMPLETED]
     shown = _chosen(order, failed)
     output.print()
-    output.print(_table(shown, jobs, records))
+    _print_without_ends(_table(shown, jobs, records), output)
     if len(order) > len(shown):
         output.print(f"... and {len(order) - len(shown)} more", style="dim")
     for name, text in _summary(sweep_dir, jobs, records, order, trained_epochs):
         output.print(Text.assemble((f"{name:<11} ", "dim"), _printable(text)), soft_wrap=True)
     for message, numbers in _errors(records, failed).items():
-        output.print(Text(f"{_numbers(numbers)} {_shortened(message, _LONGEST_ERROR)}"), soft_wrap=True)
+        output.print(Text(f"{'':<12}{_numbers(numbers)} {_shortened(message, _LONGEST_ERROR)}"), soft_wrap=True)
+
+
+def _print_without_ends(table: Table, output: Console) -> None:
+    """Print a table without the blanks that fill its last column."""
+    for line in output.render_lines(table, pad=False):
+        while line and not line[-1].text.strip():
+            line.pop()
+        if line:
+            line[-1] = Segment(line[-1].text.rstrip(), line[-1].style)
+        output.print(Segments([*line, Segment.line()]), end="")
 
 
 def _chosen(ranked: Sequence[int], failed: Sequence[int]) -> list[int]:

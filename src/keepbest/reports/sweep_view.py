@@ -12,6 +12,7 @@ from keepbest.errors import printable
 from keepbest.reading.opening import opening_expression
 from keepbest.reading.overrides import overrides_of
 from keepbest.reading.sweep_contents import SweepContents
+from keepbest.records.run_record import Failure
 from keepbest.records.sweep_record import SweepJob
 from keepbest.reports.console import standard_console
 from keepbest.reports.run_view import print_facts
@@ -42,19 +43,21 @@ def show_sweep_view(
         show_sweep(shown, contents.jobs, contents.records, contents.trained_epochs(), output)
     for number, error in list(contents.refused.items())[:_MOST_REFUSED]:
         text = printable(f"job {number} unreadable: {error}").partition("\n")[0]
-        output.print(Text(text[:_LONGEST_REFUSAL], style="red"), soft_wrap=True)
+        output.print(Text(f"{'':<12}{text[:_LONGEST_REFUSAL]}", style="red"), soft_wrap=True)
     if len(contents.refused) > _MOST_REFUSED:
-        output.print(f"... and {len(contents.refused) - _MOST_REFUSED} more that cannot be read", style="red")
-    if traceback:
-        _show_traceback(contents, output)
+        more = f"... and {len(contents.refused) - _MOST_REFUSED} more that cannot be read"
+        output.print(f"{'':<12}{more}", style="red")
+    if failed := [number for number, one in contents.records.items() if one.error and one.error.traceback]:
+        if traceback:
+            _show_traceback(failed[0], contents.records[failed[0]].error, output)
+        else:
+            output.print(Text(f"{'':<12}--traceback prints where", style="dim"))
     print_facts(output, {"open it": f"sweep = {opening_expression(shown, 'open_sweep')}"})
 
 
-def _show_traceback(contents: SweepContents, output: Console) -> None:
-    for number, record in contents.records.items():
-        if record.error and record.error.traceback:
-            output.print(Text(printable(f"job {number}:\n{record.error.traceback.rstrip()}")), soft_wrap=True)
-            return
+def _show_traceback(number: int, error: Failure | None, output: Console) -> None:
+    if error is not None and error.traceback:
+        output.print(Text(printable(f"job {number}:\n{error.traceback.rstrip()}")), soft_wrap=True)
 
 
 def _in_common(jobs: list[SweepJob]) -> str:
