@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from keepbest.cli.arguments import Arguments, run_reading
 from keepbest.cli.sweep import for_people
 from keepbest.errors import ConfigError, IntegrityError, RecordError, printable
-from keepbest.records.locations import run_directory
+from keepbest.records.locations import recorded_directory
 from keepbest.records.ownership import owned, require_free
 from keepbest.records.run_record import Evaluation, RunRecord
 from keepbest.records.store import SWEEP_FILE, add_evaluation, read_record
@@ -133,9 +133,7 @@ def _open(path: str, modules: list[str], *, trust: bool) -> Run:
     from keepbest.reading.run import open_run
     from keepbest.reading.sweep import open_sweep
 
-    directory = run_directory(path)
-    if not directory.is_dir():
-        raise ConfigError("a run is a directory, or a file in it", received=path)
+    directory = recorded_directory(path)
     if not (directory / SWEEP_FILE).is_file():
         return open_run(directory, trust=trust, modules=modules)
     sweep = open_sweep(directory, trust=trust, modules=modules)
