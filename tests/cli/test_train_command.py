@@ -237,6 +237,7 @@ def test_a_reader_that_leaves_early_does_not_disturb_the_run(tmp_path):
     assert json.loads((tmp_path / "outputs" / "latest" / "run.json").read_text())["status"] == "completed"
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_a_sweep_changes_neither_its_jobs_nor_its_status(tmp_path):
     for monitors, status in (("val_loss", 0), ("val_loss,val_los", 1)):
         sweep = f"-m trainer=cpu debug=quick seed=1,2 objective.monitor={monitors} hydra.sweep.dir=s{status}"

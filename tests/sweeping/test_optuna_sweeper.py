@@ -209,6 +209,7 @@ def test_a_database_keeps_the_study_where_one_is_named(keepbest, tmp_path):
     assert not (tmp_path / "s" / "study.journal").exists()
 
 
+@pytest.mark.slow
 def test_a_trial_that_cannot_work_ends_the_search_and_is_not_in_the_way_of_the_next_command(keepbest, tmp_path):
     """A fault that only some values have comes up when they are asked for."""
     faulty = ["trainer.max_epochs=2", "trainer.check_val_every_n_epoch=1,3", "hydra/sweeper/sampler=grid"]

@@ -288,6 +288,7 @@ class Dies(Callback):
 """
 
 
+@pytest.mark.slow
 def test_a_shared_training_that_died_goes_on_for_all(share, alone, tmp_path, monkeypatch, differences, record_of):
     (tmp_path / "dying_in_epochs.py").write_text(DIES)
     monkeypatch.syspath_prepend(tmp_path)

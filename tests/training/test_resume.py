@@ -109,6 +109,7 @@ def test_a_finished_job_is_not_executed_again(run_job):
 # The commands
 
 
+@pytest.mark.slow
 def test_the_same_command_finishes_a_killed_run_and_resume_says_that_there_is_nothing_to_do(
     keepbest, tmp_path, differences
 ):

@@ -174,6 +174,8 @@ WAYS = {
     ),
 }  # fmt: skip
 SLOW = {
+    "plateau, no validation to come",
+    "from memory",
     "every step, first epoch, loader workers", "at the last batch", "after a validation, accumulated", "several checks",
     "sparse checks", "cosine", "plateau", "weights only",
 }  # fmt: skip
