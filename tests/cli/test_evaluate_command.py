@@ -142,7 +142,7 @@ def test_a_run_without_a_best_is_wrong_usage(run, said):
 
 
 def test_what_is_no_run_is_wrong_usage(tmp_path, said):
-    assert "a run is a directory" in said(2, tmp_path / "nowhere")
+    assert "a run or sweep must be a directory" in said(2, tmp_path / "nowhere")
     assert "cannot be called so: the following arguments are required" in said(2, "--split", "val")
     assert "usage" in said(2)
     assert "usage" in said(0, "--help")

@@ -190,4 +190,4 @@ def _refusals_in_options() -> Iterator[None]:
             remedy = f"If you trust that code: --modules {','.join(error.modules)}; --trust allows everything"
         raise ConfigError(error.rule, key=error.key, received=error.received, remedy=remedy) from error
     except (RecordError, IntegrityError) as error:
-        raise type(error)(str(error).replace("open it with trust=True", "add --trust")) from error
+        raise type(error)(str(error).replace("open it in Python with trust=True", "add --trust")) from error
