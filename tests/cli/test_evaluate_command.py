@@ -311,6 +311,7 @@ def test_a_finished_sweep_with_evaluated_members_opens_resumes_and_proves(keepbe
     assert list(table["status"]) == ["completed", "completed"]
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_keeps_its_evaluations_and_ends_as_ever(keepbest, said, tmp_path, capfd):
     whole = keepbest(["train", "trainer=cpu", "trainer.max_epochs=4", "hydra.run.dir=whole"], tmp_path)
     short = keepbest(["train", "trainer=cpu", "trainer.max_epochs=2", "hydra.run.dir=short"], tmp_path)

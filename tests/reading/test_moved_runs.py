@@ -19,6 +19,7 @@ import keepbest
 
 directory, how, inputs = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
 run = keepbest.open_run(directory, **how)
+assert "torch" not in sys.modules, "a record is read without torch"
 outputs = run.predict(inputs)
 print(json.dumps({
     "score": run.evaluate()[run.record["objective"]["monitor"]],
@@ -100,7 +101,7 @@ def test_the_default_run(default_run, tmp_path, elsewhere):
     assert not list(elsewhere.iterdir())
 
 
-@pytest.mark.parametrize("how", [{"modules": [NAME]}, {"trust": True}], ids=str)
+@pytest.mark.parametrize("how", [{"modules": [NAME]}, pytest.param({"trust": True}, marks=pytest.mark.slow)], ids=str)
 def test_a_run_of_a_users_own_module_with_nested_partials(run_job, tmp_path, elsewhere, monkeypatch, how):
     modules = tmp_path / "modules"
     modules.mkdir()

@@ -56,7 +56,7 @@ POLICY = st.fixed_dictionaries(
 ORDERS = itertools.count()
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     values=st.lists(VALUES, min_size=1, max_size=8),
     policies=st.lists(POLICY, min_size=2, max_size=4),

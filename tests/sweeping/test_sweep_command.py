@@ -8,6 +8,8 @@ import sys
 import time
 from contextlib import suppress
 
+import pytest
+
 GRID = ("callbacks.early_stopping.patience=1,3", "seed=1,2")
 SMALL = (
     "trainer=cpu",
@@ -88,6 +90,7 @@ def test_a_job_that_dies_stops_no_other_and_is_told(keepbest, tmp_path, record_o
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_after_a_failure_nothing_more_is_started_if_that_was_asked_for_and_a_resume_does_the_rest(
     keepbest, tmp_path, record_of
 ):

@@ -40,6 +40,7 @@ examples:
   keepbest evaluate outputs/sweeps/.../12 --split test
   keepbest evaluate outputs/latest --data csv data.path=new.csv data.target=kind data.test_fraction=0.5 --split test
 """
+_IF_TRUSTED = "If you know who made the run and trust them, add --trust."
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -180,6 +181,7 @@ def _show(
 def _refusals_in_options() -> Iterator[None]:
     """Say with options of this command what allows what was refused."""
     from keepbest.composition.allowance import NotAllowed
+    from keepbest.reading.run_files import IF_TRUSTED
 
     try:
         yield
@@ -190,4 +192,4 @@ def _refusals_in_options() -> Iterator[None]:
             remedy = f"If you trust that code: --modules {','.join(error.modules)}; --trust allows everything"
         raise ConfigError(error.rule, key=error.key, received=error.received, remedy=remedy) from error
     except (RecordError, IntegrityError) as error:
-        raise type(error)(str(error).replace("open it in Python with trust=True", "add --trust")) from error
+        raise type(error)(str(error).replace(IF_TRUSTED, _IF_TRUSTED)) from error
