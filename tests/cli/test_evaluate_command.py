@@ -204,6 +204,7 @@ class Unlabelled(LightningDataModule):
 """
 
 
+@pytest.mark.slow
 def test_a_users_own_classes_are_named_or_trusted_and_found_where_the_run_was_started(
     keepbest, tmp_path, said, monkeypatch
 ):

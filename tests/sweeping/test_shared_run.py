@@ -20,6 +20,7 @@ FAST = (*SMALL, "model.optimizer.lr=0.03")
 PATIENCE = grid(patience=[1, 3], min_delta=[0, 0.02])
 LONG, SHORT = "trainer.max_epochs=30", "trainer.max_epochs=20"
 SLOW = (
+    "patience and min_delta",
     "min_epochs",
     "maximum",
     "a keeper with min_delta",

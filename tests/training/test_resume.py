@@ -140,6 +140,7 @@ def test_the_same_command_finishes_a_killed_run_and_resume_says_that_there_is_no
     assert "has its result, and is not trained further" in again.stdout
 
 
+@pytest.mark.slow
 def test_more_patience_extends_a_stopped_run_to_what_it_would_have_been(keepbest, tmp_path, differences):
     settings = ["trainer=cpu", "model.dropout=0.2", "callbacks.early_stopping.min_delta=0.01"]
     long = keepbest(["train", *settings, "callbacks.early_stopping.patience=4", "hydra.run.dir=long"], tmp_path)
