@@ -185,6 +185,14 @@ def test_means_over_different_experiments_are_called_so(made_sweep, made_job, tm
     assert "of 2 distinct histories" in capsys.readouterr().out
 
 
+def test_a_policy_that_saves_nothing_is_not_recommended(made_sweep, made_job, tmp_path):
+    values = [{"val_loss": value} for value in (1.0, 1.1, 0.5)]
+    job = made_job(["seed=1"], {"best_model_score": 0.5, "best_epoch": 2}, values, {"trainer": {"max_epochs": 3}})
+    text = page(made_sweep(tmp_path / "sweep", [job]))
+    shows(text, "No policy without regret takes fewer than all 3 epochs.")
+    assert "To be added to" not in text
+
+
 def test_no_policy_is_recommended_where_all_end_alike(made_sweep, made_job, tmp_path):
     jobs = descents(made_job, ["seed=1"], ["seed=2"], trainer={"max_epochs": 3})
     for job in jobs:

@@ -13,7 +13,8 @@ from keepbest.reports.picture import LITERAL, add_legend, axes_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from keepbest.reading.replay import Recommendation, Replay
+    from keepbest.reading.recommendation import Recommendation
+    from keepbest.reading.replay import Replay
 
 # Okabe and Ito's palette, told apart by the colour-blind
 _OTHERS, _FRONT, _RECOMMENDED = "#999999", "#0072B2", "#D55E00"

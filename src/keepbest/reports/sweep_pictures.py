@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keepbest.errors import ConfigError, RecordError
-from keepbest.reading.replay import Recommendation, Replay, replay
+from keepbest.reading.recommendation import Recommendation
+from keepbest.reading.replay import Replay, replay
 from keepbest.reading.sweep import Sweep
 from keepbest.records.run_record import RunStatus
 from keepbest.reports.job_rows import Table
@@ -131,11 +132,12 @@ def _front(found: Replay) -> Table:
     return Table(columns, [list(row) for row in zip(*cells, strict=True)])
 
 
-def _recommended(best: Recommendation | None, found: Replay) -> dict[str, str] | None:
+def _recommended(best: Recommendation | None, found: Replay) -> dict[str, Any] | None:
     if best is None:
         return None
     return {
         "overrides": " ".join(best.overrides),
         "epochs": f"{best.epochs:.3g}",
         "total": f"{found.total_epochs:.3g}",
+        "saves": best.epochs < found.total_epochs,
     }
