@@ -381,6 +381,14 @@ def test_nothing_is_recommended_where_the_trainings_own_limit_comes_first(honest
     limited = keepbest.replay(honest_run, patience=range(2, 9))
     assert limited.table()["reason"].unique().tolist() == ["max_epochs"]
     assert limited.is_limited
+    axes = limited.plot().axes[0]
+    assert axes.get_title(loc="left").endswith(
+        "none is recommended: all policies end alike: the training's own limit came first"
+    )
+    low, high = axes.get_xlim()
+    assert high - low >= 1
+    assert all(tick == round(tick) for tick in axes.get_xticks())
+    assert list(axes.get_yticks()) == [0], "no regret has no scale"
     assert limited.recommend(9.0) is None
     assert not keepbest.replay(LOSSES, patience=[1, 2], mode="min").is_limited
     assert not keepbest.replay(LOSSES, patience=99, mode="min").is_limited, "nobody knows what its limit was"
@@ -463,7 +471,10 @@ def test_the_front_is_drawn(tmp_path: Path) -> None:
     replay = keepbest.replay(LOSSES, patience=range(1, 5), mode="min")
     replay.plot(tmp_path / "front.png")
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
-    keepbest.replay([1.0, 0.5], patience=1, mode="min").plot(tmp_path / "nothing_known.png")
+    nothing_known = keepbest.replay([1.0, 0.5], patience=1, mode="min").plot(tmp_path / "nothing_known.png").axes[0]
+    assert [text.get_text() for text in nothing_known.texts] == ["no policy has both"]
+    assert nothing_known.get_title(loc="left").endswith("none is recommended: no policy's stop is known")
+    assert nothing_known.get_legend() is None
 
 
 def test_a_million_policies_stay_small_and_load_no_torch() -> None:

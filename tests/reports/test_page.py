@@ -86,7 +86,7 @@ def test_the_page_of_a_run_says_how_it_went(default_run):
           f'model = keepbest.open_run("{run_dir}").load_model()', "_target_: keepbest.models.MLPClassifier",
           "stopped in epoch", "train_acc")  # fmt: skip
     assert "cwd" not in text
-    assert text.count("<svg") == 4, "the curve for wide and for narrow pages, loss and accuracy"
+    assert text.count("<svg") == 6, "the curve, loss and accuracy, each for wide and for narrow pages"
     result = text[text.index('id="result"') : text.index('id="curve"')]
     assert score not in result, "a tile has said so"
 
@@ -155,9 +155,19 @@ def test_a_run_that_failed_shows_its_error(made_sweep, made_job, tmp_path):
     assert text.count("OSError: no space") == 1, "jobs of one error together"
 
 
+def test_a_run_that_diverged_at_once_has_no_picture_of_its_curve(made_sweep, made_job, tmp_path):
+    record = {"status": RunStatus.DIVERGED, "best_model_score": None, "best_epoch": None}
+    sweep = made_sweep(tmp_path / "sweep", [made_job(["seed=1"], record, [{"val_loss": float("inf")}])])
+    text = page(sweep / "0")
+    shows(text, "no check has a finite val_loss: there is no curve to draw.")
+    assert "<svg" not in text
+
+
 def test_a_sweep_without_a_result_has_a_page(made_sweep, made_job, tmp_path):
     jobs = [made_job([f"seed={number}"], None) for number in range(2)]
-    shows(page(made_sweep(tmp_path / "begun", jobs)), "2 missing", "the best job is one that has completed")
+    text = page(made_sweep(tmp_path / "begun", jobs))
+    shows(text, "2 missing", "the best job is one that has completed", "A column's name sorts by it.")
+    assert "★" not in text, "of no best job"
     shows(page(made_sweep(tmp_path / "empty", [])), "this sweep has none: no jobs")
 
 

@@ -201,7 +201,8 @@ class Replay:
         """
         from keepbest.reports.replay import draw_front
 
-        return draw_front(self, self.recommend(max_regret), None if path is None else Path(path), ax)
+        file = None if path is None else Path(path)
+        return draw_front(self, self.recommend(max_regret), file, ax, max_regret=max_regret)
 
     @functools.cached_property
     def front(self) -> NDArray[np.intp]:

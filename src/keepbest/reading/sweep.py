@@ -159,7 +159,9 @@ class Sweep:
         return draw_heatmap(grid_of(table, x, y, value, aggregate), ax)
 
     def curves(self, *, ax: Any = None) -> Figure:
-        """Draw the objective's metric over the epochs of each distinct training, and where it ended for which jobs.
+        """Draw the objective's metric over the epochs of each distinct training, and where it ended for its jobs.
+
+        These are named by their numbers as far as there is room.
 
         Args:
             ax: the matplotlib axes to draw in; None makes a new figure.

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import shlex
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from markupsafe import Markup
 
+from keepbest.errors import RecordError
 from keepbest.reading.facts import facts_of
 from keepbest.reading.opening import opening_line
 from keepbest.reading.run import Run
 from keepbest.records.run_record import Environment, RunRecord
 from keepbest.reports.metric_panels import MOST_PANELS, Panel, draw_panel, panels_of
 from keepbest.reports.page_parts import Attempts, Tile, picture
-from keepbest.reports.vector_picture import NARROW, vector_picture, wide_axes
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+from keepbest.reports.vector_picture import vector_picture
 
 _MOST_TESTS = 2  # that have a tile each
+_PANEL, _NARROW_PANEL = (4.6, 2.7), (3.3, 2.6)  # inches
 
 
 def run_page(run: Run, shown: Path) -> dict[str, Any]:
@@ -114,18 +114,18 @@ def _policy(record: RunRecord) -> dict[str, str]:
 
 
 def _curve(run: Run, record: RunRecord) -> dict[str, Any]:
-    from keepbest.reports.curve import plot_curve
+    from keepbest.reports.curve import nothing_finite, plot_curve
 
-    checks = run.checks()
+    checks, monitor = run.checks(), record.objective.monitor
+    if not any(math.isfinite(check.value) for check in checks):
+        raise RecordError(f"{nothing_finite(monitor)}: there is no curve to draw.")
 
-    def draw() -> Figure:
-        axes = wide_axes()
-        figure = plot_curve(checks, record.objective.monitor, record, axes)
+    def draw(axes: Any) -> None:
+        plot_curve(checks, monitor, record, axes)
         axes.set_title("", loc="left")  # the page has said so
-        return figure
 
-    text = f"{record.objective.monitor} of {len(checks)} checks, with the best one and the stop"
-    return picture(vector_picture(draw, "curve", text, narrow=NARROW))
+    text = f"{monitor} of {len(checks)} checks, with the best one and the stop"
+    return picture(vector_picture(draw, "curve", text))
 
 
 def _panels(run: Run, record: RunRecord) -> dict[str, Any]:
@@ -137,7 +137,8 @@ def _panels(run: Run, record: RunRecord) -> dict[str, Any]:
 
 
 def _drawn(panel: Panel, name: str) -> Markup:
-    return vector_picture(lambda: draw_panel(panel), name, f"{panel.name} over {panel.unit}s")
+    text = f"{panel.name} over {panel.unit}s"
+    return vector_picture(partial(draw_panel, panel), name, text, size=_PANEL, narrow=_NARROW_PANEL)
 
 
 def _opening(record: RunRecord, config: dict[str, Any] | None, shown: Path) -> str | None:
