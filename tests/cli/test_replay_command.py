@@ -169,6 +169,7 @@ def test_the_replay_of_the_shared_training_is_what_the_members_of_the_sweep_got(
         [
             "train", "-m", "trainer=cpu", "trainer.max_epochs=14", "model.hidden_sizes=[16]", "model.dropout=0.2",
             "model.optimizer.lr=0.02", "callbacks.model_checkpoint.min_delta=0,0.05", "hydra.sweep.dir=sweep",
+            "callbacks.early_stopping.start_from_epoch=2",
             f"callbacks.early_stopping.patience={','.join(map(str, patience))}",
             f"callbacks.early_stopping.min_delta={','.join(map(str, min_delta))}",
         ],
@@ -178,6 +179,11 @@ def test_the_replay_of_the_shared_training_is_what_the_members_of_the_sweep_got(
     sweep = tmp_path / "sweep"
     replay = package.replay(sweep, patience=patience, min_delta=min_delta)
     assert len(replay.outcomes) == 2
+    assert replay.kept == {"start_from_epoch": 2}, "which the jobs had, and the shared training has not"
+    assert [key.partition("=")[0].rpartition(".")[2] for key in replay.recommend(9).overrides] == [
+        "patience",
+        "min_delta",
+    ]
     found = {
         (one.trajectory.name, row.patience, row.min_delta): row
         for number, one in enumerate(replay.outcomes)

@@ -195,6 +195,35 @@ def test_a_sweep(tmp_path, said):
     assert "\n            job 0 unreadable: a record must end" in said(0, sweep)
 
 
+def test_jobs_of_a_sweep_that_are_gone_are_named(tmp_path, said):
+    sweep = tmp_path / "sweep"
+    statuses = [RunStatus.COMPLETED] * 5 + [RunStatus.PENDING]
+    jobs = [SweepJob(i, str(i), [f"a={i}"], "", None, None, status) for i, status in enumerate(statuses)]
+    for number in range(5):
+        write_run(sweep / str(number), best_model_score=0.5)
+    write_sweep(sweep, SweepRecord("s", ["-m"], ENVIRONMENT, jobs))
+    assert " missing: " not in said(0, sweep)
+    shutil.rmtree(sweep / "1")
+    assert "\n            job 1 missing: its directory has no record\n" in said(0, sweep)
+    for number in (0, 2, 3, 4):
+        (sweep / str(number) / "run.json").unlink()
+    assert "\n            jobs 0-4 missing: their directories have no record\n" in said(0, sweep)
+
+
+def test_a_running_sweep_counts_the_epochs_of_its_shared_metrics(tmp_path, said):
+    sweep = tmp_path / "sweep"
+    jobs = [SweepJob(i, str(i), [f"a={i}"], "", "trajectories/x", None, RunStatus.RUNNING) for i in range(2)]
+    jobs += [SweepJob(2, "2", ["a=2"], "", None, None, RunStatus.RUNNING)]
+    for name in ("0", "1", "2", "trajectories/x"):
+        write_run(sweep / name, status=RunStatus.INTERRUPTED)
+    for name, rows in (("trajectories/x", 7), ("2", 4), ("0", 3)):
+        (sweep / name / "metrics.csv").write_text("epoch,step\n" + "".join(f"{i},{i}\n" for i in range(rows)))
+    write_sweep(sweep, SweepRecord("s", ["-m"], ENVIRONMENT, jobs))
+    assert "\nepochs      11 trained\n" in said(0, sweep)
+    shutil.rmtree(sweep / "trajectories")
+    assert "\nepochs      7 trained\n" in said(0, sweep), "of a copy without it, as far as its members know"
+
+
 def test_nothing_of_a_run_is_executed(tmp_path, said, monkeypatch):
     """Neither its classes nor a module beside it: only the machine's own configs are composed."""
     run = write_run(tmp_path / "run")

@@ -127,7 +127,7 @@ def _read_path(path: Path, wanted: Wanted, notes: Notes) -> list[History]:
         remedy = f"Name the file: {path / METRICS_FILE}" if is_dir and (path / METRICS_FILE).is_file() else None
         raise ConfigError("a history must be a run, a sweep or a CSV file", received=str(path), remedy=remedy)
     if (place / SWEEP_FILE).is_file() and path.name not in (RUN_FILE, METRICS_FILE):
-        return histories_of_sweep(place.resolve(), lambda run: history_of_run(run, wanted), notes)
+        return histories_of_sweep(place.resolve(), lambda run, config: history_of_run(run, wanted, config), notes)
     if is_dir or (place / RUN_FILE).is_file():
         return [history_of_run(open_run(place), wanted)]
     name, trajectory = read_metric_csv(path, wanted.monitor, notes.left_out)

@@ -18,7 +18,8 @@ from keepbest.errors import ConfigError, did_you_mean
 from keepbest.reading.compared_files import ComparedFiles
 from keepbest.reading.known_record import KnownRecord
 from keepbest.reading.named_modules import checked_modules
-from keepbest.records.locations import OUTPUTS, newest_run, run_directory
+from keepbest.reading.newest import newest_run
+from keepbest.records.locations import OUTPUTS, run_directory
 from keepbest.records.metrics_table import RecordedCheck, read_checks, read_metrics
 
 if TYPE_CHECKING:

@@ -19,12 +19,13 @@ from keepbest.stopping.trajectory import Trajectory, precision_told_by
 _LIMITS = (StopReason.MAX_EPOCHS.value, StopReason.MAX_STEPS.value)
 
 
-def history_of_run(run: Run, wanted: Wanted) -> History:
+def history_of_run(run: Run, wanted: Wanted, trained_for: Mapping[str, Any] | None = None) -> History:
     """Return the history of a run.
 
     Args:
         run: whose checks are meant.
         wanted: what to look at.
+        trained_for: the config of a job that shares this training, which has no early stopping of its own.
 
     Raises:
         ConfigError: for a metric without a direction, and a direction that is not the objective's.
@@ -47,9 +48,8 @@ def history_of_run(run: Run, wanted: Wanted) -> History:
         name=run.record["id"],
     )
     needed = _needed(objective, own, wanted, _count(run, "min_epochs"))
-    return History(
-        objective, trajectory, recorded_stopping(run.config, needed, own_metric=objective == own), run.config
-    )
+    stopping = recorded_stopping(trained_for or run.config, needed, own_metric=objective == own)
+    return History(objective, trajectory, stopping, run.config)
 
 
 def _needed(objective: Objective, own: Objective, wanted: Wanted, min_epochs: int | None) -> list[str]:

@@ -21,7 +21,8 @@ from keepbest.records.sweep_record import SweepJob
 from keepbest.stopping.replay import whole_best
 from keepbest.stopping.trajectory import Trajectory
 
-Read = Callable[[Run], History]
+Read = Callable[[Run, Mapping[str, Any] | None], History]
+"""Gives the history of a run, for whose early stopping another config may speak."""
 
 
 def histories_of_sweep(sweep_dir: Path, read: Read, notes: Notes) -> list[History]:
@@ -29,7 +30,7 @@ def histories_of_sweep(sweep_dir: Path, read: Read, notes: Notes) -> list[Histor
 
     Args:
         sweep_dir: the sweep's directory, absolute and without links.
-        read: gives the history of a run.
+        read: gives the history of a run; a job's config speaks for the shared training, which has no early stopping.
         notes: takes up what is to be said of them.
     """
     jobs = read_sweep(sweep_dir).jobs
@@ -56,16 +57,18 @@ def histories_of_sweep(sweep_dir: Path, read: Read, notes: Notes) -> list[Histor
 def _history_of(sweep_dir: Path, group: Sequence[SweepJob], read: Read) -> History:
     """Return what a training left: its own table, or that of its longest job where its directory is gone."""
     shared = group[0].trajectory
-    if shared is None or (sweep_dir / shared).exists():
-        return _opened(sweep_dir, shared or group[0].directory, read)
-    found = [_opened(sweep_dir, job.directory, read) for job in group if (sweep_dir / job.directory).exists()]
-    if not found:
-        raise RecordError(f"neither {shared} nor the directory of one of its jobs exists")
-    return max(found, key=lambda history: history.trajectory.values.size)
+    there = [job.directory for job in group if (sweep_dir / job.directory / RUN_FILE).exists()]
+    if shared is None:
+        return read(_opened(sweep_dir, group[0].directory), None)
+    if (sweep_dir / shared).exists():
+        return read(_opened(sweep_dir, shared), _opened(sweep_dir, there[0]).config if there else None)
+    if not there:
+        raise RecordError(f"neither {shared} nor the record of one of its jobs exists")
+    return max((read(_opened(sweep_dir, name), None) for name in there), key=lambda one: one.trajectory.values.size)
 
 
-def _opened(sweep_dir: Path, name: str, read: Read) -> History:
-    return read(open_run(require_file(sweep_dir, f"{name}/{RUN_FILE}").parent))
+def _opened(sweep_dir: Path, name: str) -> Run:
+    return open_run(require_file(sweep_dir, f"{name}/{RUN_FILE}").parent)
 
 
 def _label(group: Sequence[SweepJob]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from keepbest.errors import printable
+from keepbest.reports.fitted_table import shortened
 
 LITERAL: dict[str, Any] = {"parse_math": False}
 """For texts that may hold a dollar sign, which is no formula here."""
@@ -171,8 +172,7 @@ def add_legend(axes: Any, corner: str = "upper right") -> None:
 
 def cut(text: str, longest: int = 24) -> str:
     """Return a text in one line of bounded length."""
-    text = printable(text).replace("\n", " ").replace("\t", " ")
-    return text if len(text) <= longest else f"{text[: max(longest - 3, 1)]}..."
+    return shortened(printable(text).replace("\n", " ").replace("\t", " "), max(longest, 4))
 
 
 def _use_log_scale(axes: Any) -> None:

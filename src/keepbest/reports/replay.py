@@ -77,7 +77,8 @@ def _draw(axes: Any, replay: Replay, recommended: Recommendation | None, points:
     label = "Pareto front, the numbers are patience"
     axes.plot(*line, "o-", color=_FRONT, markersize=5, lw=1.2, drawstyle="steps-post", label=label)
     if recommended:
-        text = ", ".join(override.rpartition(".early_stopping.")[2] for override in recommended.overrides)
+        settings = (override.partition("callbacks.early_stopping.")[2] for override in recommended.overrides)
+        text = ", ".join(filter(None, settings))
         place = (recommended.epochs, recommended.regret)
         axes.plot(*place, "*", color=_RECOMMENDED, markersize=14, zorder=4, lw=0, label=f"recommended: {text}")
     axes.margins(x=0.05, y=0.08)

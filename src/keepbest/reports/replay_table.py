@@ -11,7 +11,7 @@ from rich.text import Text
 from keepbest.errors import printable
 from keepbest.reading.replay import Replay
 from keepbest.reports.console import standard_console
-from keepbest.reports.fitted_table import Column, one_line, shortened, show_table
+from keepbest.reports.fitted_table import Column, one_line, shortened, show_left_out, show_table
 from keepbest.stopping.outcomes import last_kept
 
 MOST_ROWS = 20
@@ -41,8 +41,7 @@ def show_replay(replay: Replay, max_regret: float, console: Console | None = Non
     known = int((~np.isnan(replay.mean_regret)).sum())
     if known > shown.size:
         output.print(f"... and {known - shown.size} more", style="dim")
-    if hidden:
-        output.print(f"no room for {', '.join(hidden)}; --csv has all", style="dim", soft_wrap=True)
+    show_left_out(hidden, output, "--csv has all")
     for name, text in _summary(replay, max_regret):
         output.print(Text.assemble((f"{name:<12} ", "dim"), printable(text)), soft_wrap=True)
 

@@ -27,3 +27,8 @@ class StopReason(str, Enum):
 _BY_POLICY = frozenset(
     {StopReason.PATIENCE_EXHAUSTED, StopReason.NON_FINITE, StopReason.THRESHOLD_REACHED, StopReason.DIVERGED}
 )
+
+
+def in_words(reason: str) -> str:
+    """Return a reason as a person reads it; it may be one that another version has recorded."""
+    return "not finite" if reason == StopReason.NON_FINITE.value else reason.replace("_", " ")
