@@ -38,7 +38,7 @@ def run_page(run: Run, shown: Path) -> dict[str, Any]:
         "status": record.status.value,
         "objective": record.objective,
         "tiles": _tiles(record),
-        "facts": _facts(record),
+        "facts": _facts(run, record),
         "curve": attempted(lambda: _curve(run, record), "the metrics"),
         "panels": attempted(lambda: _panels(run, record), "the metrics"),
         "policy": _policy(record),
@@ -83,19 +83,19 @@ def _tiles(record: RunRecord) -> list[Tile]:
         tiles.append(Tile(f"best {record.objective.monitor}", f"{record.best_model_score:.6g}", where))
     if record.timing.epochs_trained is not None:
         tiles.append(Tile("epochs trained", str(record.timing.epochs_trained)))
-    tests = sorted((record.test or {}).items())
+    tests = sorted((record.test or {}).items()) if record.best_model_score is not None else []
     tiles += [Tile(name, f"{value:.4g}", "on the test split") for name, value in tests[:_MOST_TESTS]]
     if record.timing.seconds is not None:
         tiles.append(Tile("time", *_duration(record.timing.seconds)))
     return tiles
 
 
-def _facts(record: RunRecord) -> dict[str, str]:
+def _facts(run: Run, record: RunRecord) -> dict[str, str]:
     """Return what the record says in words, but for what the tiles have said."""
-    facts = facts_of(record)
+    facts = facts_of(record, lambda: run.config)
     in_tiles = {
         "best": record.best_model_score is not None,
-        "test": len(record.test or {}) <= _MOST_TESTS,
+        "test": record.best_model_score is not None and len(record.test or {}) <= _MOST_TESTS,
         "time": True,
     }
     facts = {name: text for name, text in facts.items() if not in_tiles.get(name, False)}

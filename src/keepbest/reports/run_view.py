@@ -41,7 +41,10 @@ def show_run(run: Run, shown: Path, console: Console | None = None, *, traceback
     record = RunRecord.from_dict(run.record)
     print_facts(output, {"run": record.id})
     _line(output, "status", Text(record.status.value, style=_STYLE.get(record.status, "bold yellow")))
-    print_facts(output, {"objective": f"{record.objective.monitor}, {record.objective.mode}", **facts_of(record)})
+    print_facts(
+        output,
+        {"objective": f"{record.objective.monitor}, {record.objective.mode}", **facts_of(record, lambda: run.config)},
+    )
     if record.error is not None:
         _show_error(output, record, traceback=traceback)
     output.print()
@@ -50,7 +53,15 @@ def show_run(run: Run, shown: Path, console: Console | None = None, *, traceback
     print_facts(output, _environment(record))
     if record.best_model_path:
         print_facts(output, {"checkpoint": str(shown / record.best_model_path)})
-    print_facts(output, {"directory": str(shown), "open it": f"run = {opening_expression(shown)}"})
+    print_facts(output, {"directory": str(shown), "open it": f"run = {_opening(run, shown)}"})
+
+
+def _opening(run: Run, shown: Path) -> str:
+    """Return the expression that opens a run, without its modules where its config cannot be read."""
+    try:
+        return opening_expression(shown, config=run.config)
+    except KeepbestError:
+        return opening_expression(shown)
 
 
 def print_facts(output: Console, facts: Mapping[str, str]) -> None:
