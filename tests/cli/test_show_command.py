@@ -86,6 +86,19 @@ def test_the_line_that_opens_it_means_the_same_tomorrow(tmp_path, said, monkeypa
     assert said(0, "run.json").splitlines()[-1] == last(run)
 
 
+def test_the_line_that_opens_it_names_its_modules_and_trusts_nobody(trained, tmp_path, said):
+    from keepbest.composition.resolved import read_config, write_config
+
+    run = shutil.copytree(trained, tmp_path / "run")
+    edit(run, config_sha256=None)
+    last = f'open it     run = keepbest.open_run("{run}"{{}})'.format
+    for target, named in (("my_module.Net", ', modules=["my_module"]'), ("my_module.build", ""), ("os.system", "")):
+        write_config(run, {**read_config(run), "model": {"_target_": target}})
+        assert said(0, run).splitlines()[-1] == last(named)
+    (run / "config.yaml").unlink()
+    assert said(0, run).splitlines()[-1] == last("")
+
+
 def test_an_option_in_quotes_is_one_line(run_job, said):
     job_dir, _ = run_job("callbacks/early_stopping=off", "trainer.max_epochs=1")
     lines = said(0, job_dir).splitlines()

@@ -329,7 +329,7 @@ def test_a_sweep_without_its_shared_training_is_replayed_from_its_longest_job(sw
     assert one.trajectory.values.size == 2
     for number in (0, 1):
         shutil.rmtree(sweep / str(number))
-    with pytest.raises(ConfigError, match=r"a history to replay, got 'jobs 0, 1: neither trajectories/gone nor"):
+    with pytest.raises(ConfigError, match="got 'training of jobs 0, 1: neither trajectories/gone nor the record of"):
         keepbest.replay(sweep, patience=1)
 
 

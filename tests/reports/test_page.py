@@ -101,7 +101,7 @@ def test_the_page_of_a_sweep_says_how_it_went(trained_sweep):
     shows(text, "4 completed", "4 diverged", "Without a result", "Best job", f"{best.record['best_model_score']:.6g}",
           "Means of val_loss over seeds", "Heat maps", "Curves", "Pareto front, the numbers are patience",
           "saved by sharing", "trainer.max_epochs=12", f"/{number}", "-m trainer=cpu", "4 trainings, 2 without a score",
-          "means over 2 trainings", "Left out: trajectories/", "it has no finite best val_loss",
+          "means over 2 trainings", "Left out: training of jobs ", "it has no finite best val_loss",
           "no best yet")  # fmt: skip
     assert "keepbest train callbacks" not in text, "these policies belong to what was trained with"
     assert "best inf" not in text

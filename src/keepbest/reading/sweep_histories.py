@@ -73,7 +73,8 @@ def _opened(sweep_dir: Path, name: str) -> Run:
 
 def _label(group: Sequence[SweepJob]) -> str:
     numbers = ", ".join(str(job.number) for job in group[:3])
-    return f"job {numbers}" if len(group) == 1 else f"jobs {numbers}{', ...' if len(group) > 3 else ''}"
+    more = ", ..." if len(group) > 3 else ""
+    return f"job {numbers}" if len(group) == 1 else f"training of jobs {numbers}{more}"
 
 
 def _distinct(found: Mapping[str, History]) -> list[str]:

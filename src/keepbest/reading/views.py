@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def run_html(record: RunRecord, directory: Path) -> str:
-    """Return what a notebook shows of a run."""
+def run_html(record: RunRecord, directory: Path, config: Callable[[], Mapping[str, Any]]) -> str:
+    """Return what a notebook shows of a run.
+
+    Args:
+        record: of the run.
+        directory: where it lies.
+        config: returns its config, see `keepbest.reading.facts.facts_of`.
+    """
     from keepbest.reports.notebook import facts_html
 
     objective = record.objective
-    facts = {"status": record.status.value, "objective": f"{objective.monitor}, {objective.mode}", **facts_of(record)}
+    facts = {"status": record.status.value, "objective": f"{objective.monitor}, {objective.mode}"}
+    facts |= facts_of(record, config)
     if record.error is not None:
         facts["error"] = f"{record.error.type}: {record.error.message}"
     return facts_html(f"Run {record.id}", {**facts, "path": _shown(directory)})

@@ -1,8 +1,9 @@
-"""Numbers as people write them in a sentence."""
+"""Numbers as people write them in a sentence, and commands as they paste them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Sequence
 
 
 def counted(number: int, noun: str) -> str:
@@ -19,3 +20,8 @@ def ranges(numbers: Iterable[int]) -> str:
         else:
             parts.append([number])
     return ", ".join("-".join(map(str, dict.fromkeys(part))) for part in parts)
+
+
+def pasted(arguments: Sequence[str]) -> str:
+    """Return a command line that can be pasted; the first word is the command with its subcommand."""
+    return " ".join([*arguments[:1], *map(shlex.quote, arguments[1:])])

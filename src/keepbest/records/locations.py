@@ -85,6 +85,11 @@ def lasting(directory: Path) -> Path:
     return place.relative_to(here) if here in place.parents else place
 
 
+def for_people(path: Path) -> Path:
+    """Return a path as a person at this directory would write it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def sweep_directory(run_dir: Path) -> Path | None:
     """Return the directory of the sweep that a run lies in, absolute; None for a run that lies in none."""
     return next((place for place in run_dir.absolute().parents if (place / SWEEP_FILE).is_file()), None)

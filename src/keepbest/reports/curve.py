@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from keepbest.stopping.reasons import in_words
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -126,5 +128,5 @@ def _title(record: RunRecord) -> str:
     if stopping is None:
         return f"{record.id}: {status}"
     proof = "" if verified is None else ", verified bit for bit" if verified.exact else ", verified"
-    reason = stopping.reason.replace("_", " ") if stopping.reason else "ended"
+    reason = in_words(stopping.reason) if stopping.reason else "ended"
     return f"{record.id}: {reason}{proof}{f', {status}' if status in _UNFORTUNATE else ''}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from keepbest.errors import RecordError
 from keepbest.reading.facts import facts_of
 from keepbest.reading.opening import opening_line
 from keepbest.reading.run import Run
+from keepbest.reading.wording import pasted
 from keepbest.records.run_record import Environment, RunRecord
 from keepbest.reports.metric_panels import MOST_PANELS, Panel, draw_panel, panels_of
 from keepbest.reports.page_parts import Attempts, Tile, picture
@@ -38,7 +38,7 @@ def run_page(run: Run, shown: Path) -> dict[str, Any]:
         "status": record.status.value,
         "objective": record.objective,
         "tiles": _tiles(record),
-        "facts": _facts(record),
+        "facts": _facts(run, record),
         "curve": attempted(lambda: _curve(run, record), "the metrics"),
         "panels": attempted(lambda: _panels(run, record), "the metrics"),
         "policy": _policy(record),
@@ -58,7 +58,7 @@ def environment_of(environment: Environment, record: RunRecord | None = None) ->
         environment: of a run or a sweep.
         record: the run's, for its times and seed.
     """
-    found: dict[str, str] = {"command": command_of(environment.argv)}
+    found: dict[str, str] = {"command": pasted(environment.argv)}
     if record is not None:
         found |= {"started": _moment(record.timing.started), "finished": _moment(record.timing.finished)}
         found["seed"] = "none" if record.seed is None else str(record.seed)
@@ -71,11 +71,6 @@ def environment_of(environment: Environment, record: RunRecord | None = None) ->
     return {name: text for name, text in found.items() if text} | environment.versions
 
 
-def command_of(argv: list[str]) -> str:
-    """Return a command line that can be pasted; the first word is the command with its subcommand."""
-    return " ".join([*argv[:1], *map(shlex.quote, argv[1:])])
-
-
 def _tiles(record: RunRecord) -> list[Tile]:
     tiles = []
     if record.best_model_score is not None:
@@ -83,19 +78,19 @@ def _tiles(record: RunRecord) -> list[Tile]:
         tiles.append(Tile(f"best {record.objective.monitor}", f"{record.best_model_score:.6g}", where))
     if record.timing.epochs_trained is not None:
         tiles.append(Tile("epochs trained", str(record.timing.epochs_trained)))
-    tests = sorted((record.test or {}).items())
+    tests = sorted((record.test or {}).items()) if record.best_model_score is not None else []
     tiles += [Tile(name, f"{value:.4g}", "on the test split") for name, value in tests[:_MOST_TESTS]]
     if record.timing.seconds is not None:
         tiles.append(Tile("time", *_duration(record.timing.seconds)))
     return tiles
 
 
-def _facts(record: RunRecord) -> dict[str, str]:
+def _facts(run: Run, record: RunRecord) -> dict[str, str]:
     """Return what the record says in words, but for what the tiles have said."""
-    facts = facts_of(record)
+    facts = facts_of(record, lambda: run.config)
     in_tiles = {
         "best": record.best_model_score is not None,
-        "test": len(record.test or {}) <= _MOST_TESTS,
+        "test": record.best_model_score is not None and len(record.test or {}) <= _MOST_TESTS,
         "time": True,
     }
     facts = {name: text for name, text in facts.items() if not in_tiles.get(name, False)}

@@ -30,5 +30,9 @@ _BY_POLICY = frozenset(
 
 
 def in_words(reason: str) -> str:
-    """Return a reason as a person reads it; it may be one that another version has recorded."""
+    """Return a reason as people write it: `patience exhausted` for `patience_exhausted`.
+
+    Args:
+        reason: the value of a `StopReason`; another text, as a record may hold it, is shown by the same rule.
+    """
     return "not finite" if reason == StopReason.NON_FINITE.value else reason.replace("_", " ")
