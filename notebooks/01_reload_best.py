@@ -13,6 +13,7 @@
 # it is `keepbest.open_run("outputs/runs/...")`, or `keepbest.latest_run()`.
 
 # %%
+# %%capture
 import os
 from pathlib import Path
 
@@ -70,9 +71,9 @@ f"{len(wrong)} of {len(labels)} are wrong, an accuracy of {1 - len(wrong) / len(
 import matplotlib.pyplot as plt
 
 surest = wrong[confidence[wrong].argsort(descending=True)][:10]
-figure, places = plt.subplots(2, 5, figsize=(9, 4.4), layout="constrained")
-for place in places.flat:
-    place.axis("off")
-for place, i in zip(places.flat, surest, strict=False):
-    place.imshow(images[i, 0], cmap="gray_r")
-    place.set_title(f"{labels[i]}, taken for {predicted[i]}\n{confidence[i]:.0%} sure", fontsize=9)
+figure, axes = plt.subplots(2, 5, figsize=(9, 4.4), layout="constrained")
+for cell in axes.flat:
+    cell.axis("off")
+for cell, i in zip(axes.flat, surest, strict=False):
+    cell.imshow(images[i, 0], cmap="gray_r")
+    cell.set_title(f"{labels[i]}, taken for {predicted[i]}\n{confidence[i]:.0%} sure", fontsize=9)

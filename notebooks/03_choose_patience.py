@@ -13,6 +13,7 @@
 # policies on the three trainings of the sweep of `02_read_sweep`. The first cell trains them if need be.
 
 # %%
+# %%capture
 import os
 from pathlib import Path
 

@@ -40,10 +40,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "errors", "stopping", "records", "callbacks", "checkpoints", "composition", "training", "reports.curve",
         "reports.shared_curve",
     ),
-    # ... and what is read can be drawn, and shown in a notebook
+    # ... and what is read can be drawn, and shown in a notebook; what is evaluated is compared with the training data
     "reading": (
-        "errors", "stopping", "records", "checkpoints", "composition", "reports.curve", "reports.heatmap",
-        "reports.notebook", "reports.replay", "reports.sweep_curves",
+        "errors", "stopping", "records", "checkpoints", "composition", "guards.identical_samples", "reports.curve",
+        "reports.heatmap", "reports.notebook", "reports.replay", "reports.sweep_curves",
     ),
     "reports": ("errors", "stopping", "records", "reading"),
     "cli": EVERYTHING,

@@ -14,7 +14,7 @@ from keepbest.checkpoints.hashing import sha256_of
 from keepbest.cli.main import main as command_line
 from keepbest.composition.resolved import write_config
 from keepbest.reading.comparison import compared
-from keepbest.records.run_record import Environment, Objective, RunRecord, RunStatus, Stopping, Timing
+from keepbest.records.run_record import Environment, Failure, Objective, RunRecord, RunStatus, Stopping, Timing
 from keepbest.records.store import write_record
 from keepbest.reports.comparison import show_comparison
 
@@ -123,7 +123,17 @@ def test_the_objective_has_room_last(tmp_path):
     lines = in_terminal(70, *runs)
     assert lines[6].split() == ["status", "score", "best_epoch", "test_loss", "lr"]
     assert lines[12].startswith("no room for stopped_epoch, reason,")
-    assert lines[12].endswith("objective")
+    assert lines[12].endswith("objective; a pipe and --csv have all")
+
+
+def test_why_a_run_failed_is_said(tmp_path, said):
+    error = Failure("DataError", f"no column x{HOSTILE}\nand more", "")
+    failed = write_run(tmp_path / "failed", None, status=RunStatus.FAILED, error=error, stopping=None)
+    lines = said(0, failed, write_run(tmp_path / "good", 0.5)).splitlines()
+    (line,) = (line for line in lines if line.startswith("A  failed: "))
+    assert line.startswith("A  failed: DataError: no column x[red]x")
+    assert lines.index(line) > lines.index(next(line for line in lines if line.startswith("status")))
+    assert not any(line.startswith("B  completed:") for line in lines)
 
 
 def test_different_objectives_are_said_and_not_ranked(tmp_path, said):

@@ -14,6 +14,7 @@ import pytest
 import keepbest as package
 from keepbest.cli.evaluate import main
 from keepbest.cli.main import main as command_line
+from keepbest.reading.facts import facts_of
 from keepbest.records.ownership import owned
 from keepbest.records.run_record import RunRecord
 from keepbest.records.store import read_record, sealed
@@ -68,7 +69,7 @@ def test_the_command_adds_to_the_record_and_changes_nothing_else_in_it(keepbest,
     first, second = opened.record["evaluations"]
     assert first["metrics"]["val_loss"] == score
     assert (first["split"], first["data"], first["device"]) == ("val", None, "cpu")
-    assert (first["samples"], first["cwd"]) == (359, None)
+    assert (first["samples"], first["cwd"], first["overlap"], first["repeated"]) == (359, None, None, True)
     assert first["best_sha256"] == opened.record["best_sha256"]
     assert (second["split"], second["metrics"]) == ("test", opened.record["test"])
     head, _, _ = before.partition('  "evaluations": ')
@@ -92,9 +93,14 @@ def test_a_record_of_before_there_were_evaluations_and_one_of_a_later_version_ke
 
 def test_other_data_are_named_in_hydras_words_and_recorded_resolved(run, said):
     out = said(0, run, "--data", "digits", "data.batch_size=32", "data.split_seed=7")
-    assert "data        keepbest.data.Digits\n" in out
+    assert "data        keepbest.data.Digits batch_size=32 split_seed=7\n" in out
     assert "recorded" not in out
     (entry,) = package.open_run(run).record["evaluations"]
+    known = (
+        f"shared      {entry['overlap']} of 359 samples are among those the model was trained on: on these the scores"
+    )
+    assert f" (359 samples, {entry['overlap']} of them trained on)\n{known} say nothing of new data\n" in out
+    assert entry["overlap"] > 180, "three fifths of all samples were trained on"
     assert (entry["data"]["batch_size"], entry["data"]["split_seed"]) == (32, 7)
     assert entry["metrics"]["val_loss"] != package.open_run(run).record["best_model_score"]
 
@@ -123,7 +129,10 @@ WRONG = {
     "not Hydra's words": (["--data", "digits", "data.batch_size=[3"], "an override reads"),
     "no such split": (["--split", "tests"], "split must be one of val, test, got 'tests'. Did you mean 'test'"),
     "no such flag": (["--spilt", "test"], "cannot be called so"),
-    "no such device": (["--device", "nonsense"], "device must be auto"),
+    "no such device": (["--device", "nonsense"], "device must be auto, .* got 'nonsense'. It has cpu"),
+    "a device of another machine": (["--device", "cuda:99"], "this machine has, got 'cuda:99'. It has cpu"),
+    "no such file": (["--data", "csv", "data.path=no.csv", "data.target=x"], "path must name a file, got 'no.csv'"),
+    "no such module": (["--modules", "no_such_module"], "imported here, got 'no_such_module'. Install it, or work in"),
 }
 
 
@@ -139,6 +148,19 @@ def test_what_is_wrong_is_told_with_a_remedy_and_status_2(run, said, arguments, 
 def test_a_run_without_a_best_is_wrong_usage(run, said):
     edited(run, best_model_path=None, status="failed")
     assert "must have a best checkpoint; this one is failed, and has none" in said(2, run)
+
+
+def test_a_training_that_jobs_share_is_refused_with_the_name_of_a_job(run, said, monkeypatch):
+    from keepbest.sweeping.members import Member, Members, write_members
+
+    shared = run.rename(run.parent / "shared")
+    write_members(shared, Members("ab", (Member(run.parent / "0", None), Member(run.parent / "1", None))))
+    monkeypatch.chdir(run.parent)
+    before = text_of(shared)
+    out = said(2, "shared")
+    assert "must be a job, not the training that several jobs of a sweep share, got 'shared'. Evaluate one of" in out
+    assert out.endswith("its jobs, such as 0.\n")
+    assert text_of(shared) == before
 
 
 def test_what_is_no_run_is_wrong_usage(tmp_path, said):
@@ -259,9 +281,12 @@ def test_relative_paths_are_those_of_the_run_and_of_other_data_those_of_the_call
     run_job, tmp_path, said, monkeypatch
 ):
     work, here = tmp_path / "work", tmp_path / "here"
-    for place, name, flip in ((work, "table.csv", 1), (here, "new.csv", -1)):
-        place.mkdir()
-        rows = [f"{number % 17},{number % 13},{'ab'[flip * (number % 17) > flip * 8]}" for number in range(120)]
+    for place, name, flip in ((work, "table.csv", 1), (here, "new.csv", -1), (here, "again.csv", 1)):
+        place.mkdir(exist_ok=True)
+        rows = [
+            f"{number % 17 + (flip < 0) / 2},{number % 13},{'ab'[flip * (number % 17) > flip * 8]}"
+            for number in range(120)
+        ]
         (place / name).write_text("\n".join(["x,y,kind", *rows]) + "\n")
     monkeypatch.chdir(work)
     job_dir, _ = run_job("data=csv", "data.path=table.csv", "data.target=kind", "trainer.max_epochs=2")
@@ -269,15 +294,22 @@ def test_relative_paths_are_those_of_the_run_and_of_other_data_those_of_the_call
     assert "same score bit for bit" in said(0, job_dir)
     half = ["data.path=new.csv", "data.target=kind", "data.test_fraction=0.5"]
     out = said(0, job_dir, "--split", "test", "--data", "csv", *half)
-    assert "data        keepbest.data.CsvTable new.csv\n" in out
+    assert "data        keepbest.data.CsvTable path=new.csv test_fraction=0.5\n" in out
     assert " (60 samples)\n" in out
+    known = "none of 60 samples was found among those the model was trained on"
+    assert f"shared      {known}\n" in out, "its own table is where it was trained, not here"
     assert Path.cwd() == here
-    own, other = read_record(job_dir).evaluations
+    out = said(0, job_dir, "--split", "test", "--data", "csv", "data.path=again.csv", *half[1:])
+    assert " of 60 samples are among those the model was trained on: " in out, "standardised by other statistics"
+    own, other, again = read_record(job_dir).evaluations
+    assert (own.overlap, other.overlap) == (None, 0)
+    assert again.overlap is not None
+    assert again.overlap > 15
     assert (own.samples, own.cwd) == (24, None)
     assert (other.samples, other.cwd) == (60, str(here)), "so that it can be repeated from anywhere"
     assert (own.data, other.data and other.data["path"]) == (None, "new.csv")
     assert other.metrics != read_record(job_dir).test
-    assert "table.csv" in said(1, job_dir, "--data", "csv", "data.path=table.csv", "data.target=kind")
+    assert "table.csv" in said(2, job_dir, "--data", "csv", "data.path=table.csv", "data.target=kind")
 
 
 def test_a_function_in_a_config_needs_trust(run, said):
@@ -366,6 +398,9 @@ def test_another_score_than_the_recorded_one_is_told_and_fails_beyond_the_tolera
     said = capsys.readouterr()
     (entry,) = read_record(run).evaluations
     assert entry.metrics["val_loss"] == score, "it is added all the same"
+    assert entry.repeated is (not status and factor != 2)
+    marked = facts_of(read_record(run))["evaluated"].endswith(", not the recorded score")
+    assert marked is not entry.repeated
     is_near = not status and factor != 2
     near = "yes, within " if is_near else "no: "
     assert f"recorded    {near}" in said.out
@@ -400,7 +435,10 @@ def test_a_run_that_cannot_be_written_is_evaluated_and_said_not_to_be_recorded(r
         subprocess.run(["umount", str(disk)], check=True)
     said = capsys.readouterr()
     assert "recorded    yes, the same score bit for bit\nadded to    nothing: it cannot be written\n" in said.out
-    assert "an evaluation is recorded in the run's run.json, which cannot be written: [Errno 30] Read-only" in said.err
+    assert (
+        "an evaluation is recorded in the run's run.json, which cannot be written: Read-only file system. " in said.err
+    )
+    assert ".lock" not in said.err
     assert "Copy the run to where you may write" in said.err
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,8 +94,8 @@ WRONG = {
     "a negative regret": (["--max-regret=-1"], "max_regret must be a number, at least 0"),
     "a NaN": (["--max-regret=nan"], "max_regret must be a number, at least 0"),
     "a metric": (["--monitor", "val_los"], "Did you mean 'val_loss'?"),
-    "a place": (["--csv", "/nowhere/at/all.csv"], "must be one that can be written"),
-    "a picture": (["--plot", "front.mp3"], "must be one that can be written"),
+    "a place": (["--csv", "/nowhere/at/all.csv"], "must lie in a directory that exists"),
+    "a picture": (["--plot", "front.mp3"], "must end in one of"),
     "nothing to be found": (["nowhere.csv"], "a history must be a run, a sweep or a CSV file, got 'nowhere.csv'"),
 }
 
@@ -168,6 +169,7 @@ def test_the_replay_of_the_shared_training_is_what_the_members_of_the_sweep_got(
         [
             "train", "-m", "trainer=cpu", "trainer.max_epochs=14", "model.hidden_sizes=[16]", "model.dropout=0.2",
             "model.optimizer.lr=0.02", "callbacks.model_checkpoint.min_delta=0,0.05", "hydra.sweep.dir=sweep",
+            "callbacks.early_stopping.start_from_epoch=2",
             f"callbacks.early_stopping.patience={','.join(map(str, patience))}",
             f"callbacks.early_stopping.min_delta={','.join(map(str, min_delta))}",
         ],
@@ -177,6 +179,11 @@ def test_the_replay_of_the_shared_training_is_what_the_members_of_the_sweep_got(
     sweep = tmp_path / "sweep"
     replay = package.replay(sweep, patience=patience, min_delta=min_delta)
     assert len(replay.outcomes) == 2
+    assert replay.kept == {"start_from_epoch": 2}, "which the jobs had, and the shared training has not"
+    assert [key.partition("=")[0].rpartition(".")[2] for key in replay.recommend(9).overrides] == [
+        "patience",
+        "min_delta",
+    ]
     found = {
         (one.trajectory.name, row.patience, row.min_delta): row
         for number, one in enumerate(replay.outcomes)
@@ -199,3 +206,33 @@ def test_the_replay_of_the_shared_training_is_what_the_members_of_the_sweep_got(
     scores = [one.score.min() for one in replay.outcomes]
     assert scores[0] != scores[1], "the two keep different checks"
     assert package.replay(sweep / "0", patience=1).objective.monitor == "val_loss"
+
+
+_FOLLOWED = """
+import json, sys
+import keepbest
+
+small = ["trainer=cpu", "trainer.max_epochs=16", "model.hidden_sizes=[16]", "model.optimizer.lr=0.02"]
+common = [*small, "data=breast_cancer"]
+late = ["callbacks.early_stopping.start_from_epoch=5", "callbacks.early_stopping.patience=8"]
+for own in (late, ["callbacks/early_stopping=off"]):
+    run = keepbest.train([*common, *own])
+    best = keepbest.replay(run, patience=[1, 2, 3], min_delta=[0, 0.05]).recommend(max_regret=9)
+    followed = keepbest.train([*common, *own, *best.overrides])
+    record = followed.record
+    print("FOUND", json.dumps([best.epochs, record["timing"]["epochs_trained"], record["stopping"]["reason"],
+          best.regret, record["best_model_score"] - run.record["best_model_score"], record["stopping"]["policy"]]))
+"""
+
+
+def test_a_training_with_what_is_recommended_is_what_was_foretold(tmp_path: Path) -> None:
+    (tmp_path / "follow.py").write_text(_FOLLOWED)
+    done = subprocess.run([sys.executable, "follow.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line.removeprefix("FOUND ")) for line in done.stdout.splitlines() if line.startswith("FOUND ")]
+    assert len(found) == 2
+    for foretold, epochs, reason, regret, away, _ in found:
+        assert (epochs, reason) == (foretold, "patience_exhausted")
+        assert away == regret
+        assert epochs < 16, "or it would have said nothing"
+    assert [policy["start_from_epoch"] for *_, policy in found] == [5, 0]

@@ -86,6 +86,19 @@ def test_the_line_that_opens_it_means_the_same_tomorrow(tmp_path, said, monkeypa
     assert said(0, "run.json").splitlines()[-1] == last(run)
 
 
+def test_the_line_that_opens_it_names_its_modules_and_trusts_nobody(trained, tmp_path, said):
+    from keepbest.composition.resolved import read_config, write_config
+
+    run = shutil.copytree(trained, tmp_path / "run")
+    edit(run, config_sha256=None)
+    last = f'open it     run = keepbest.open_run("{run}"{{}})'.format
+    for target, named in (("my_module.Net", ', modules=["my_module"]'), ("my_module.build", ""), ("os.system", "")):
+        write_config(run, {**read_config(run), "model": {"_target_": target}})
+        assert said(0, run).splitlines()[-1] == last(named)
+    (run / "config.yaml").unlink()
+    assert said(0, run).splitlines()[-1] == last("")
+
+
 def test_an_option_in_quotes_is_one_line(run_job, said):
     job_dir, _ = run_job("callbacks/early_stopping=off", "trainer.max_epochs=1")
     lines = said(0, job_dir).splitlines()
@@ -193,6 +206,35 @@ def test_a_sweep(tmp_path, said):
     assert "job 2:\nTracebck\n  here" in said(0, sweep / "sweep.json", "--traceback")
     (sweep / "0" / "run.json").write_text("{}")
     assert "\n            job 0 unreadable: a record must end" in said(0, sweep)
+
+
+def test_jobs_of_a_sweep_that_are_gone_are_named(tmp_path, said):
+    sweep = tmp_path / "sweep"
+    statuses = [RunStatus.COMPLETED] * 5 + [RunStatus.PENDING]
+    jobs = [SweepJob(i, str(i), [f"a={i}"], "", None, None, status) for i, status in enumerate(statuses)]
+    for number in range(5):
+        write_run(sweep / str(number), best_model_score=0.5)
+    write_sweep(sweep, SweepRecord("s", ["-m"], ENVIRONMENT, jobs))
+    assert " missing: " not in said(0, sweep)
+    shutil.rmtree(sweep / "1")
+    assert "\n            job 1 missing: its directory has no record\n" in said(0, sweep)
+    for number in (0, 2, 3, 4):
+        (sweep / str(number) / "run.json").unlink()
+    assert "\n            jobs 0-4 missing: their directories have no record\n" in said(0, sweep)
+
+
+def test_a_running_sweep_counts_the_epochs_of_its_shared_metrics(tmp_path, said):
+    sweep = tmp_path / "sweep"
+    jobs = [SweepJob(i, str(i), [f"a={i}"], "", "trajectories/x", None, RunStatus.RUNNING) for i in range(2)]
+    jobs += [SweepJob(2, "2", ["a=2"], "", None, None, RunStatus.RUNNING)]
+    for name in ("0", "1", "2", "trajectories/x"):
+        write_run(sweep / name, status=RunStatus.INTERRUPTED)
+    for name, rows in (("trajectories/x", 7), ("2", 4), ("0", 3)):
+        (sweep / name / "metrics.csv").write_text("epoch,step\n" + "".join(f"{i},{i}\n" for i in range(rows)))
+    write_sweep(sweep, SweepRecord("s", ["-m"], ENVIRONMENT, jobs))
+    assert "\nepochs      11 trained\n" in said(0, sweep)
+    shutil.rmtree(sweep / "trajectories")
+    assert "\nepochs      7 trained\n" in said(0, sweep), "of a copy without it, as far as its members know"
 
 
 def test_nothing_of_a_run_is_executed(tmp_path, said, monkeypatch):

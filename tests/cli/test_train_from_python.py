@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -72,17 +73,41 @@ def test_flags_and_texts_are_refused(overrides: list[str]) -> None:
         keepbest.train(overrides)
 
 
-def test_the_latest_sweep_is_the_newest_by_name(tmp_path: Path, default_run: tuple[object, Path]) -> None:
-    from keepbest.records.run_record import Environment
-    from keepbest.records.store import write_sweep
-    from keepbest.records.sweep_record import SweepRecord
+def test_the_latest_sweep_is_the_one_that_began_last(tmp_path: Path, default_run: tuple[object, Path]) -> None:
+    """Whatever its name, and whenever the files of the others were written."""
+    from keepbest.records.run_record import Environment, Objective, RunRecord, RunStatus, Timing
+    from keepbest.records.store import write_record, write_sweep
+    from keepbest.records.sweep_record import SweepJob, SweepRecord
+
+    environment = Environment(None, None, {}, [], "h", "/")
+
+    def make(name: str, *starts: str | None) -> Path:
+        place = tmp_path / "sweeps" / name
+        jobs = [SweepJob(n, str(n), [], "", None, None, RunStatus.COMPLETED) for n in range(len(starts))]
+        for number, start in enumerate(starts):
+            (place / str(number)).mkdir(parents=True)
+            record = RunRecord("r", RunStatus.COMPLETED, Objective("x", "min"), 1, environment, timing=Timing(start))
+            write_record(place / str(number), record)
+        place.mkdir(parents=True, exist_ok=True)
+        write_sweep(place, SweepRecord(name, ["-m"], environment, jobs))
+        return place
 
     with pytest.raises(RecordError, match=r"there is no sweep in .* keepbest train -m"):
         keepbest.latest_sweep(tmp_path)
-    for name in ("2020-01-01_00-00-01_000000", "2020-01-01_00-00-00_ffffff"):
-        place = tmp_path / "sweeps" / name
-        place.mkdir(parents=True)
-        write_sweep(place, SweepRecord(name, ["-m"], Environment(None, None, {}, [], "h", "/"), []))
+    make("2026-11-22_10-00-00_ffffff", None, "2026-11-22T10:00:01+00:00")
+    make("patience_min_delta", "2026-11-21T10:00:00+00:00")
+    named = make("a_name_of_its_own", "2026-11-22T11:00:00+02:00", "2026-11-22T18:00:00+00:00")
     (tmp_path / "sweeps" / "2021-not-a-sweep").mkdir()
     shutil.copytree(default_run[1], tmp_path / "sweeps" / "2022-a-run")
-    assert keepbest.latest_sweep(tmp_path).directory.name == "2020-01-01_00-00-01_000000"
+    assert keepbest.latest_sweep(tmp_path).directory.name == "2026-11-22_10-00-00_ffffff"
+    os.utime(make("damaged") / "sweep.json", (0, 0))
+    (tmp_path / "sweeps" / "damaged" / "sweep.json").write_text("{}")
+    os.utime(tmp_path / "sweeps" / "damaged" / "sweep.json", (9, 9))
+    make("2026-11-22_09-00-00_000000", "2026-11-22T09:30:00+00:00")
+    assert keepbest.latest_sweep(tmp_path).directory.name == "2026-11-22_10-00-00_ffffff"
+    shutil.rmtree(tmp_path / "sweeps" / "2026-11-22_10-00-00_ffffff")
+    assert keepbest.latest_sweep(tmp_path).directory.name == "2026-11-22_09-00-00_000000"
+    shutil.rmtree(tmp_path / "sweeps" / "2026-11-22_09-00-00_000000")
+    assert keepbest.latest_sweep(tmp_path).directory == named
+    make("begins")
+    assert keepbest.latest_sweep(tmp_path).directory.name == "begins", "of one without a start its file is dated"

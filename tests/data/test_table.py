@@ -170,7 +170,7 @@ def test_values_that_cannot_be_trained_on_are_counted(
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"path must name a file, got '.*absent.csv'. Set data.path: none is at /"):
+    with pytest.raises(ConfigError, match=r"path must name a file, got '.*absent.csv'. Set data.path: none is at /"):
         set_up(str(tmp_path / "absent.csv"))
 
 
@@ -202,5 +202,5 @@ def test_damaged_compressed_file_is_an_error(tmp_path: Path) -> None:
 def test_too_few_rows_name_the_empty_split(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("age,kind\n1,cat\n2,dog\n")
-    with pytest.raises(DataError, match="the val split of CsvTable must not be empty: of 2 samples"):
+    with pytest.raises(ConfigError, match="the val split of CsvTable must not be empty: of 2 samples"):
         set_up(str(path), features=None)

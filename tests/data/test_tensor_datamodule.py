@@ -114,15 +114,20 @@ def test_source_with_a_test_set_keeps_it_and_validates_on_a_share_of_the_rest() 
         (4, {"val_fraction": 0.1}, "the val split of Numbers must not be empty: of 4 samples, val_fraction=0.1"),
         (4, {"test_fraction": 0.1}, "the test split .* Change the fractions, or provide more samples"),
         (2, {"val_fraction": 0.4, "test_fraction": 0.4}, "the train split .* of 2 samples"),
-        (0, {}, "the train split .* of 0 samples"),
     ],
 )
-def test_an_empty_split_is_an_error(
+def test_fractions_that_leave_a_split_empty_are_refused(
     monkeypatch: pytest.MonkeyPatch, size: int, settings: dict[str, float], message: str
 ) -> None:
     monkeypatch.setattr(Numbers, "size", size)
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(ConfigError, match=message):
         set_up(**settings)
+
+
+def test_no_samples_are_no_fault_of_the_fractions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Numbers, "size", 0)
+    with pytest.raises(DataError, match="the train split of Numbers must not be empty: there is no sample at all"):
+        set_up()
 
 
 def test_inputs_are_standardised_by_training_statistics_only() -> None:
@@ -133,6 +138,15 @@ def test_inputs_are_standardised_by_training_statistics_only() -> None:
     np.testing.assert_allclose(data.input_standardizer.scale, train.std())
     expected = (data.split_indices["val"] - train.mean()) / train.std()
     np.testing.assert_allclose(batches(data.val_dataloader(), 0)[:, 0], expected, rtol=1e-5)
+
+
+def test_raw_samples_are_those_of_the_split_before_they_are_standardised() -> None:
+    data = set_up(Values)
+    assert data.target_standardizer is not None
+    for split, loader in (("val", data.val_dataloader()), ("test", data.test_dataloader())):
+        raw, served = batches(data.raw_dataloader(split), 1).numpy(), batches(loader, 1).numpy()
+        np.testing.assert_allclose(data.target_standardizer.transform(raw), served, rtol=1e-5)
+        assert raw.tolist() != served.tolist()
 
 
 def test_regression_targets_are_standardised_by_training_statistics_and_lead_back() -> None:

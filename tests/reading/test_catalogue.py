@@ -366,10 +366,94 @@ def test_what_cannot_be_read_is_a_row_that_says_why(outputs, make_run, make_swee
     }  # fmt: skip
     assert problems.keys() == reasons.keys()
     assert [name for name, reason in reasons.items() if reason not in problems[name]] == []
-    assert names(outputs, where="status == 'unreadable' and kind == 'sweep'") == ["sweep"]
+    assert sorted(names(outputs, where="status == 'unreadable' and kind == 'sweep'")) == ["half", "sweep"]
 
 
-def test_links_are_not_followed_and_records_lead_nowhere_else(outputs, make_run, make_sweep, fake_job, tmp_path):
+def test_outputs_may_lie_elsewhere(outputs, make_run, make_sweep, fake_job, tmp_path, monkeypatch):
+    """Links are followed right below the directory and one level deeper, each target once."""
+    scratch = tmp_path / "scratch"
+    (make_run("a").parent).rename(scratch)
+    (scratch / "deep" / "deeper").mkdir(parents=True)
+    (scratch / "deep" / "too_deep").symlink_to(make_run("far"))
+    shutil.move(outputs / "runs" / "far", tmp_path / "far")
+    (scratch / "deep" / "too_deep").unlink()
+    (scratch / "deep" / "too_deep").symlink_to(tmp_path / "far")
+    (outputs / "runs").rmdir()
+    (outputs / "runs").symlink_to("../scratch")
+    (outputs / "latest").symlink_to("runs/a")
+    (outputs / "also").symlink_to(scratch)
+    (outputs / "above").symlink_to("/")
+    (scratch / "loop").symlink_to(scratch)
+    (scratch / "gone").symlink_to("nowhere")
+    sweep = make_sweep([fake_job(["p=1"], 0.4), fake_job(["p=2"], 0.3)], "elsewhere")
+    (outputs / "sweeps").mkdir()
+    (outputs / "sweeps" / "mine").symlink_to(sweep)
+    (outputs / "sweeps" / "job").symlink_to(sweep / "1")
+    monkeypatch.chdir(outputs.parent)
+    found = {row.name: row for row in listed("outputs")}
+    assert found.keys() == {"also/a", "sweeps/mine"}
+    assert keepbest.open_sweep(found["sweeps/mine"].path).directory == sweep
+    jobs = [row.path for row in listed("outputs", jobs=True, where="kind == 'job'")]
+    assert jobs == ["outputs/sweeps/mine/0", "outputs/sweeps/mine/1"]
+    assert all(Path(job, "run.json").is_file() for job in jobs)
+
+
+def test_the_status_of_a_sweep_is_that_of_any_of_its_jobs(outputs, make_sweep, fake_job):
+    shutil.move(make_sweep([fake_job(["p=1"]), fake_job(["p=2"], status="diverged")], "mixed"), outputs / "mixed")
+    shutil.move(make_sweep([fake_job(["p=1"]), fake_job(["p=2"])], "good"), outputs / "good")
+    found = {
+        "status in ['failed', 'diverged']": ["mixed"], "status == 'diverged'": ["mixed"],
+        "status == 'completed'": ["good", "mixed"], "status != 'diverged'": ["good"],
+        "status not in ['failed', 'diverged']": ["good"], "not status == 'completed'": [],
+        "status == '1 completed, 1 diverged'": ["mixed"], "'verge' in status": ["mixed"],
+        "status in 'completed'": ["good", "mixed"], "status is not null": ["good", "mixed"],
+    }  # fmt: skip
+    assert {where: sorted(names(outputs, where=where)) for where in found} == found
+
+
+def test_words_are_taken_as_they_are_printed_and_others_refused(outputs, make_run):
+    make_run("patience")
+    make_run("nan", stopping=Stopping({}, 1, 2, "non_finite", None))
+    make_run("new", stopping=Stopping({}, 1, 2, "struck by lightning", None))
+    found = {
+        "reason == 'patience exhausted'": ["patience"], "reason == 'patience_exhausted'": ["patience"],
+        "reason in ['not finite', 'max epochs']": ["nan"], "'non_finite' == reason": ["nan"],
+        "reason != 'patience exhausted'": ["nan", "new"], "'finite' in reason": ["nan"],
+        "'ce ex' in reason": ["patience"], "reason == 'struck by lightning'": ["new"],
+    }  # fmt: skip
+    assert {where: sorted(names(outputs, where=where)) for where in found} == found
+    refused = {
+        "status == 'complete'": r"status is one of pending, .*, got 'complete'\. Did you mean 'completed'\?",
+        "reason in ['max_epochs', 'pacience']": r"reason is one of patience_exhausted, .*, got 'pacience'",
+        "kind != 'runs'": r"kind is one of run, job, sweep, got 'runs'\. Did you mean 'run'\?",
+        "'minimum' == mode": "mode is one of min, max, got 'minimum'",
+    }
+    for where, message in refused.items():
+        with pytest.raises(ConfigError, match=message):
+            names(outputs, where=where)
+
+
+def test_a_table_of_nothing_has_the_types_of_any_other(outputs, make_run):
+    empty = keepbest.list_runs(outputs)
+    make_run("a")
+    assert len(empty) == 0
+    assert empty.dtypes.to_dict() == keepbest.list_runs(outputs).dtypes.to_dict()
+    assert "object" not in set(map(str, empty.dtypes))
+    assert {name for name, kind in empty.dtypes.items() if kind == "Int64"} == {
+        "best_epoch", "stopped_epoch", "epochs_trained",
+    }  # fmt: skip
+
+
+def test_a_shared_training_has_the_overrides_of_all_its_members(trained_sweep, tmp_path):
+    shared = {row.name: row.overrides for row in listed(trained_sweep / "trajectories")}
+    assert sorted(overrides["seed"] for overrides in shared.values()) == ["1", "2"]
+    assert not any("callbacks.early_stopping.patience" in overrides for overrides in shared.values())
+    assert keepbest.list_runs(trained_sweep / "trajectories", where="seed == 2").shape[0] == 1
+    alone = shutil.copytree(trained_sweep / "trajectories", tmp_path / "alone")
+    assert [row.overrides for row in listed(alone)] == [{}, {}], "no command line describes them"
+
+
+def test_a_link_is_no_second_row_and_records_lead_nowhere_else(outputs, make_run, make_sweep, fake_job, tmp_path):
     make_run("a")
     (outputs / "latest").symlink_to("runs/a")
     (outputs / "loop").symlink_to(outputs)

@@ -94,6 +94,11 @@ class Stream(Drawn):
         return DataLoader(Numbers(), 8)
 
 
+class TrainedOn(Drawn):
+    def val_dataloader(self):
+        return DataLoader(self.parts[0], 8)
+
+
 class Several(Drawn):
     def val_dataloader(self):
         data = TensorDataset(torch.zeros(10, 2), torch.zeros(10, 1))
@@ -241,6 +246,59 @@ def test_settings_that_change_numbers_hold(run_job, settings):
     assert run.evaluate("test") == record.test
 
 
+@pytest.mark.filterwarnings("error")
+def test_samples_that_the_model_was_trained_on_are_found_whatever_their_split_is_drawn_from(mine, run_job):
+    job_dir, record = run_job(*SETTINGS)
+    run, before = keepbest.open_run(job_dir, modules=[NAME]), state()
+    assert run.evaluate(data=dict(run.config["data"])) == {"val_loss": record.best_model_score}, "it warns of nothing"
+    assert run.evaluation(data=dict(run.config["data"])).overlap == 0
+    assert run.evaluation().overlap is None
+    again = {"_target_": f"{NAME}.TrainedOn"}
+    assert run.evaluation(data=again).overlap == 30
+    rule = "30 of 30 samples are among those the model was trained on: on these the scores say nothing of new data"
+    with pytest.warns(UserWarning, match=rf"^{rule}\.$") as caught:
+        run.evaluate(data=again)
+    assert caught[0].filename == __file__, "it points at the call"
+    assert state() == before
+    with pytest.warns(UserWarning, match="not looked at, .* their loaders serve no single samples"):
+        run.evaluate(data={"_target_": f"{NAME}.Stream"})
+
+
+def test_what_is_left_out_of_the_comparison_is_told(run, monkeypatch):
+    from keepbest.reading import trained_samples
+
+    monkeypatch.setattr(trained_samples, "_MOST_SAMPLES", 100)
+    other = {"_target_": "keepbest.data.Digits", "split_seed": 7}
+    with pytest.warns(UserWarning, match="100 of 359 were looked for among 100 of 1079, the others were left out"):
+        run.evaluate(data=other)
+    monkeypatch.setattr(trained_samples, "_MOST_SAMPLES", 2)
+    told = []
+    assert run.evaluation(data=other, tell=told.append).overlap == 0
+    assert str(told[0]).startswith("none of 2 samples was found among those the model was trained on; 2 of 359 were")
+
+
+GONE = {
+    "a file": ({"_target_": "keepbest.data.CsvTable", "path": "gone.csv", "target": "x"}, "path must name a file"),
+    "a class that is not allowed": ({"_target_": "theirs.Data"}, r"own data is not allowed, theirs\.Data\.$"),
+    "a class that is not there": ({"_target_": "keepbest.data.Nothing"}, "Nothing"),
+    "no config": ("digits", "must be a mapping"),
+}
+
+
+@pytest.mark.parametrize(("own", "reason"), GONE.values(), ids=GONE)
+def test_own_data_that_cannot_be_read_keep_nobody_from_an_evaluation_and_that_is_said(copied, own, reason):
+    from keepbest.composition.resolved import read_config, write_config
+
+    data = {"_target_": "keepbest.data.Digits", "split_seed": 7}
+    expected = keepbest.open_run(copied).evaluation(data=data).metrics
+    write_config(copied, {**read_config(copied), "data": own})
+    run = keepbest.open_run(copied)
+    with pytest.warns(UserWarning, match=f"not looked at, whether samples are among those .*: .*{reason}"):
+        assert run.evaluate(data=data) == expected
+    assert run.evaluation(data=data).overlap is None
+
+
+@pytest.mark.filterwarnings("ignore:.*the model was trained on")
 def test_other_data_are_evaluated_whole(run_job):
     job_dir, _ = run_job("trainer.max_epochs=2", "trainer.limit_val_batches=1")
     run = keepbest.open_run(job_dir)
@@ -348,11 +406,11 @@ def test_another_score_than_the_recorded_one_is_a_warning(copied, edit_record):
 
 
 @pytest.mark.parametrize(
-    ("device", "message"), [("cuda:99", "device"), ("nonsense", "device must be auto, cpu"), (3, "device")]
+    "device", ["cuda:99", "cuda:1000", "nonsense", "cpu:x", "", "meta", "xla", "CPU", "mps:7", 3, None], ids=repr
 )
-@pytest.mark.skipif(torch.cuda.is_available(), reason="the device may be there")
-def test_a_device_that_is_not_there_is_told(run, device, message):
-    with pytest.raises(ConfigError, match=message):
+def test_a_device_that_is_not_there_is_told_with_those_that_are(run, device):
+    rule = f"device must be auto, cpu, .* this machine has, got {device!r}. It has cpu(, (cuda|mps):[0-9])*[.]$"
+    with pytest.raises(ConfigError, match=rule):
         run.evaluate(device=device)
 
 

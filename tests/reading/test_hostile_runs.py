@@ -724,8 +724,34 @@ def test_a_module_that_is_named_is_imported_and_its_functions_still_not_called(
             opened(target, modules=modules)
 
 
-def test_a_refusal_gives_one_line_for_all_that_is_wanted(copied: Path) -> None:
+def test_a_module_that_is_not_here_is_refused_and_none_is_imported_for_that(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "is_here.py").write_text("raise RuntimeError('it was imported')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    rule = "modules must be ones that can be imported here, got {}. "
+    for name in ("no_such_module", "../evil", ".", "no_such_module.Net"):
+        top = name.partition(".")[0]
+        with pytest.raises(ConfigError) as caught:
+            keepbest.open_run(copied, modules=["is_here", name]).load_model()
+        remedy = f"Install it, or work in the directory that holds {top}.py."
+        assert str(caught.value) == rule.format(repr(name)) + remedy
+        with pytest.raises(ConfigError, match="can be imported here"):
+            keepbest.open_run(copied, trust=True, modules=[name]).datamodule()
+    config = read_config(copied)
+    write_config(copied, {**config, "model": {"_target_": "my_module.Net"}})
+    with pytest.raises(ConfigError) as caught:
+        keepbest.open_run(copied, modules=["my_modul"]).load_model()
+    assert str(caught.value) == rule.format("'my_modul'") + "Did you mean 'my_module'?"
+    assert "is_here" not in sys.modules
+
+
+def test_a_refusal_gives_one_line_for_all_that_is_wanted(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the modules that were named already; and none for what naming does not allow."""
+    (tmp_path / "other.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
     config = read_config(copied)
     layer = {"_target_": "theirs.layers.Layer"}
     write_config(copied, {**config, "model": {"_target_": "mine.Net", "a": layer}, "data": {"_target_": "mine.data.D"}})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,17 @@ def ask(directory: Path, cwd: Path, how: dict, inputs: list, path: Path | None =
     return answer
 
 
+@contextmanager
+def moved(directory: Path, place: Path) -> Iterator[Path]:
+    """Move a directory that other tests need too, so that nothing is left where it was, for the length of a block."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    directory.rename(place)
+    try:
+        yield place
+    finally:
+        place.rename(directory)
+
+
 @pytest.fixture
 def elsewhere(tmp_path):
     (tmp_path / "elsewhere").mkdir()
@@ -93,9 +105,11 @@ def elsewhere(tmp_path):
 def test_the_default_run(default_run, tmp_path, elsewhere):
     here = keepbest.open_run(default_run[1])
     inputs = next(iter(here.datamodule().val_dataloader()))[0]
-    moved = Path(shutil.copytree(default_run[1], tmp_path / "a b" / "moved"))
-    answer = ask(moved, elsewhere, {}, inputs.tolist())
-    assert answer["outputs"] == here.predict(inputs).tolist()
+    expected = here.predict(inputs).tolist()
+    with moved(default_run[1], tmp_path / "a b" / "moved") as place:
+        assert not default_run[1].exists()
+        answer = ask(place, elsewhere, {}, inputs.tolist())
+    assert answer["outputs"] == expected
     assert answer["optimizer"] == "Adam", "the nested _partial_"
     assert answer["plot"] == 1
     assert not list(elsewhere.iterdir())
@@ -115,9 +129,8 @@ def test_a_run_of_a_users_own_module_with_nested_partials(run_job, tmp_path, els
     )  # fmt: skip
     inputs = [[0.25, -1.5], [3.0, 0.125]]
     expected = keepbest.open_run(job_dir, modules=[NAME]).predict(inputs).tolist()
-    moved = tmp_path / "moved"
-    job_dir.rename(moved)
-    answer = ask(moved, elsewhere, how, inputs, modules)
+    with moved(job_dir, tmp_path / "moved") as place:
+        answer = ask(place, elsewhere, how, inputs, modules)
     assert answer["outputs"] == expected
     assert answer["optimizer"] == "SGD"
     sys.modules.pop(NAME, None)
@@ -126,7 +139,9 @@ def test_a_run_of_a_users_own_module_with_nested_partials(run_job, tmp_path, els
 def test_a_member_of_a_sweep_that_was_moved_with_it(trained_sweep, tmp_path, elsewhere):
     best = keepbest.open_sweep(trained_sweep).best()
     inputs = next(iter(best.datamodule().val_dataloader()))[0][:5]
-    moved = Path(shutil.copytree(trained_sweep, tmp_path / "moved"))
-    assert keepbest.open_sweep(moved).best().evaluate()["val_loss"] == best.record["best_model_score"]
-    answer = ask(moved / best.directory.name, elsewhere, {}, inputs.tolist())
-    assert answer["outputs"] == best.predict(inputs).tolist()
+    expected = best.predict(inputs).tolist()
+    with moved(trained_sweep, tmp_path / "moved") as place:
+        assert not trained_sweep.exists()
+        assert keepbest.open_sweep(place).best().evaluate()["val_loss"] == best.record["best_model_score"]
+        answer = ask(place / best.directory.name, elsewhere, {}, inputs.tolist())
+    assert answer["outputs"] == expected

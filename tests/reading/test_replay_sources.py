@@ -19,6 +19,7 @@ import pytest
 
 import keepbest
 from keepbest.errors import ConfigError, IntegrityError
+from keepbest.reading.replay import Replay
 from keepbest.records.metrics_table import MetricsTable, read_checks
 from keepbest.records.run_record import RunStatus
 from keepbest.records.store import read_record, read_sweep, write_sweep
@@ -98,6 +99,40 @@ def test_a_nan_in_a_csv_is_a_check_and_an_empty_cell_is_none(tmp_path: Path) -> 
     assert (table["reason"].item(), table["stopped_epoch"].item(), table["checks"].item()) == ("non_finite", 2, 2)
 
 
+FORMS = {
+    "semicolons": "epoch;val_loss\n0;1.0\n2;0.9\n4;0.95\n6;0.8\n",
+    "tabs": "epoch\tval_loss\n0\t1.0\n2\t0.9\n4\t0.95\n6\t0.8\n",
+    "a comment and empty lines": "# by hand\n\nepoch,val_loss\n0,1.0\n\n2,0.9\n4,0.95\n6,0.8\n",
+    "another spelling": "Epoch,Step,val_loss\n0,1,1.0\n2,2,0.9\n4,3,0.95\n6,4,0.8\n",
+}
+
+
+@pytest.mark.parametrize("text", FORMS.values(), ids=FORMS)
+def test_a_table_in_another_form_is_the_same_history(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(text)
+    separator = next((mark for mark in ";\t" if mark in text), ",")
+    frame = pd.read_csv(path, sep=separator, comment="#")
+    for history in (path, frame):
+        row = keepbest.replay(history, mode="min", patience=1).table().iloc[0]
+        assert (row.stopped_epoch, row.epochs, row.epochs_saved, row.best_epoch) == (4, 5, 2, 2)
+
+
+def test_the_last_line_of_a_log_that_goes_on_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,val_loss\n0,1.0\n1,0.9\n2")
+    replay = keepbest.replay(path, mode="min", patience=1)
+    assert replay.outcomes[0].trajectory.values.tolist() == [1.0, 0.9]
+    assert replay.left_out == ["log.csv: its last line is not whole"]
+
+
+def test_more_policies_than_memory_has_room_for_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"at most 100,000,000, got '1,000,000,000 policies on 1'\. Name fewer"):
+        keepbest.replay([3, 2, 1], mode="min", patience=np.arange(10**6), min_delta=np.arange(1000))
+    with pytest.raises(ConfigError, match="policies times histories"):
+        keepbest.replay([[3, 2]] * 200, mode="min", patience=np.arange(10**6))
+
+
 def test_a_nan_in_a_dataframe_could_be_either_and_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"a NaN of 'val_loss' was measured.*dropna"):
         keepbest.replay(pd.DataFrame({"val_loss": [1.0, np.nan]}), patience=1, mode="min")
@@ -113,13 +148,16 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "a counter": ("epoch,val_loss\n0,1\n", {"mode": "min", "monitor": "epoch"}, "must name a column .* with a metric"),
     "no metric": ("epoch,step\n0,1\n", {"mode": "min"}, "which has 0 that may be meant"),
-    "a word": ("val_loss\n1\nfoo\n", {"mode": "min"}, r"must hold numbers, row 2, got 'foo'"),
-    "a short row": ("a,b\n1,2\n1\n", {"mode": "min", "monitor": "a"}, "must have 2 cells, row 2 has 1"),
-    "empty": ("", {"mode": "min"}, "must begin with a row of different names"),
-    "names alone": ("a,b\n", {"mode": "min"}, "and have rows"),
-    "a name twice": ("a,a\n1,2\n", {"mode": "min"}, "different names"),
+    "a word": ("val_loss\n1\nfoo\n", {"mode": "min"}, r"must hold numbers, line 3, got 'foo'"),
+    "decimal commas": ("epoch;val_loss\n0;1,5\n", {"mode": "min"}, r"line 2, got '1,5'\. Write decimals with a point"),
+    "a short row": ("a,b\n\n1\n1,2\n", {"mode": "min", "monitor": "a"}, "as the row of names, 2; line 3 has 1"),
+    "a short row at the end": ("a,b\n1,2\n1\n", {"mode": "min", "monitor": "a"}, "line 3 has 1"),
+    "empty": ("", {"mode": "min"}, "must have a row of names, this one is empty"),
+    "blank": ("\n# nothing\n\n", {"mode": "min"}, "this one is empty"),
+    "names alone": ("a,b\n", {"mode": "min"}, "must have rows below the names"),
+    "a name twice": ("a,b,a\n1,2,3\n", {"mode": "min"}, "must have different names, got 'a'"),
     "a part of an epoch": ("epoch,a\n0.5,2\n", {"mode": "min"}, "must hold whole numbers, from 0, got 0.5"),
-    "no epoch": ("epoch,a\n,2\n", {"mode": "min"}, "must hold numbers, row 1, got ''"),
+    "no epoch": ("epoch,a\n,2\n", {"mode": "min"}, "must hold numbers, line 2, got ''"),
     "epochs that go back": ("epoch,a\n1,2\n0,3\n", {"mode": "min"}, "never go back"),
     "no text": ("\0", {"mode": "min"}, "."),
     "a negative min_epochs": ("a\n1\n", {"mode": "min", "min_epochs": -1}, "min_epochs must be a whole number"),
@@ -181,6 +219,63 @@ def test_the_min_epochs_of_a_run_hold_at_the_end_of_each_epoch(copied: Path, edi
     assert keepbest.replay(copied, patience=1, min_epochs=0).table()["checks"].item() == 2
 
 
+def test_settings_that_a_run_had_hold_unless_others_are_named(copied: Path, edit_record: Callable[..., None]) -> None:
+    """As the run did: what is recommended is added to its own overrides."""
+    table = MetricsTable(copied / "metrics.csv")
+    table.restore(
+        [{"epoch": i, "step": i, "val_loss": value} for i, value in enumerate([0.5, 1.0, 2.0, 0.25, 1.0, 1.0])]
+    )
+    edit_record(copied, status="interrupted", metrics_sha256=None, stopping=None)
+    config = copied / "config.yaml"
+    late = config.read_text().replace("start_from_epoch: 0", "start_from_epoch: 3")
+    assert stop_of(copied, patience=1) == 1
+    config.write_text(late)
+    assert stop_of(copied, patience=1) == 4
+    replay = keepbest.replay(copied, patience=1)
+    assert replay.kept == {"start_from_epoch": 3}
+    assert overrides(replay) == ["patience=1", "min_delta=0.0"], "the run has the other one"
+    named = keepbest.replay(copied, patience=1, start_from_epoch=0)
+    assert stop_of(copied, patience=1, start_from_epoch=0) == 1
+    assert (named.kept, overrides(named)) == ({}, ["patience=1", "min_delta=0.0", "start_from_epoch=0"])
+    config.write_text(late.replace("stopping_threshold: null", "stopping_threshold: 0.3"))
+    replay = keepbest.replay(copied, patience=1)
+    assert replay.table()["reason"].item() == "threshold_reached"
+    without = keepbest.replay(copied, patience=1, stopping_threshold=None, check_finite=False)
+    assert overrides(without)[2:] == ["stopping_threshold=null", "check_finite=false"]
+
+
+def test_what_another_training_needs_apart_from_a_policy_is_recommended_too(
+    copied: Path, edit_record: Callable[..., None]
+) -> None:
+    relate(copied, edit_record)
+    config = copied / "config.yaml"
+    text = config.read_text()
+    accuracy = keepbest.replay(copied, patience=1, monitor="val_acc", mode="max", min_epochs=1)
+    assert accuracy.recommend(9).overrides[:3] == [
+        "objective.monitor=val_acc", "objective.mode=max", "trainer.min_epochs=1",
+    ]  # fmt: skip
+    config.write_text(re.sub(r"(?s)(\n  early_stopping:)\n.*?(\n  \w)", r"\1 null\2", text))
+    assert "early_stopping: null" in config.read_text()
+    assert keepbest.replay(copied, patience=1).recommend(9).overrides[0] == "callbacks/early_stopping=simple"
+
+
+def relate(run: Path, edit_record: Callable[..., None]) -> None:
+    """Give a run another history."""
+    rows = [{"epoch": i, "step": i, "val_loss": x, "val_acc": x} for i, x in enumerate([0.5, 1.0, 2.0, 0.25, 1.0, 1.0])]
+    MetricsTable(run / "metrics.csv").restore(rows)
+    edit_record(run, status="interrupted", metrics_sha256=None, stopping=None)
+
+
+def stop_of(history: Any, **facts: Any) -> int:
+    return int(keepbest.replay(history, **facts).table()["stopped_epoch"].item())
+
+
+def overrides(replay: Replay) -> list[str]:
+    best = replay.recommend(99)
+    assert best is not None
+    return [override.removeprefix("callbacks.early_stopping.") for override in best.overrides]
+
+
 @pytest.fixture
 def sweep(honest_run: Path, tmp_path: Path, edit_record: Callable[..., None]) -> Path:
     """A sweep without sharing: a run, its first check with another policy, another seed, and a job not begun."""
@@ -204,9 +299,47 @@ def test_each_distinct_training_of_a_sweep_is_one_history(sweep: Path) -> None:
     replay = keepbest.replay(sweep, patience=1)
     assert [one.trajectory.values.size for one in replay.outcomes] == [2, 2], "the shorter of two alike is left out"
     (left_out,) = replay.left_out
-    assert left_out.startswith("3: a run directory must hold run.json")
+    assert left_out.startswith("job 3: a run directory must hold run.json")
     assert len(keepbest.replay(sweep / "sweep.json", patience=1).outcomes) == 2
     assert len(keepbest.replay(SimpleNamespace(directory=sweep), patience=1).outcomes) == 2, "a sweep that was opened"
+
+
+def test_settings_in_which_the_jobs_of_a_sweep_differ_are_named(sweep: Path, edit_record: Callable[..., None]) -> None:
+    for number in (0, 2):
+        relate(sweep / str(number), edit_record)
+    record = read_sweep(sweep)
+    jobs = [replace(job, overrides=[f"callbacks.early_stopping.baseline=0.{job.number + 1}"]) for job in record.jobs]
+    write_sweep(sweep, replace(record, jobs=jobs))
+    assert overrides(keepbest.replay(sweep, patience=1))[2:] == ["baseline=null"]
+    jobs = [replace(job, overrides=[f"callbacks/early_stopping=preset_{job.number}"]) for job in record.jobs]
+    write_sweep(sweep, replace(record, jobs=jobs))
+    shown = overrides(keepbest.replay(sweep, patience=1))
+    assert shown[0] == "callbacks/early_stopping=simple"
+    assert [override.partition("=")[0] for override in shown[1:]] == [
+        "patience", "min_delta", "baseline", "start_from_epoch", "stopping_threshold", "divergence_threshold",
+        "check_finite",
+    ]  # fmt: skip
+
+
+def test_a_sweep_without_its_shared_training_is_replayed_from_its_longest_job(sweep: Path) -> None:
+    record = read_sweep(sweep)
+    jobs = [replace(job, trajectory="trajectories/gone") for job in record.jobs[:2]]
+    write_sweep(sweep, replace(record, jobs=jobs))
+    (one,) = keepbest.replay(sweep, patience=1).outcomes
+    assert one.trajectory.values.size == 2
+    for number in (0, 1):
+        shutil.rmtree(sweep / str(number))
+    with pytest.raises(ConfigError, match="got 'training of jobs 0, 1: neither trajectories/gone nor the record of"):
+        keepbest.replay(sweep, patience=1)
+
+
+def test_runs_that_are_not_alike_are_averaged_with_a_note(honest_run: Path, copied: Path) -> None:
+    config = copied / "config.yaml"
+    text = config.read_text()
+    config.write_text(re.sub(r"(?m)^seed: \d+", "seed: 7", text).replace("patience: 5", "patience: 9"))
+    assert keepbest.replay([honest_run, copied], patience=1).differing == []
+    config.write_text(re.sub(r"max_epochs: \d+", "max_epochs: 99", text).replace("models.MLP", "models.CNN"))
+    assert keepbest.replay([honest_run, copied], patience=1).differing == ["model", "trainer.max_epochs"]
 
 
 def test_trainings_without_a_finite_best_are_left_out_of_a_sweep(sweep: Path, edit_record: Callable[..., None]) -> None:
@@ -215,7 +348,7 @@ def test_trainings_without_a_finite_best_are_left_out_of_a_sweep(sweep: Path, ed
     edit_record(sweep / "2", metrics_sha256=None, status="interrupted")
     replay = keepbest.replay(sweep)
     assert len(replay.outcomes) == 1
-    assert replay.left_out[0] == "2: it has no finite best val_loss"
+    assert replay.left_out[0] == "job 2: it has no finite best val_loss"
     assert replay.recommend(1.0) is None or np.isfinite(replay.recommend(1.0).regret)
     alone = keepbest.replay(sweep / "2")
     assert alone.table()["reason"].unique().tolist() == ["non_finite"], "on its own it is replayed"
@@ -248,6 +381,14 @@ def test_nothing_is_recommended_where_the_trainings_own_limit_comes_first(honest
     limited = keepbest.replay(honest_run, patience=range(2, 9))
     assert limited.table()["reason"].unique().tolist() == ["max_epochs"]
     assert limited.is_limited
+    axes = limited.plot().axes[0]
+    assert axes.get_title(loc="left").endswith(
+        "none is recommended: all policies end alike: the training's own limit came first"
+    )
+    low, high = axes.get_xlim()
+    assert high - low >= 1
+    assert all(tick == round(tick) for tick in axes.get_xticks())
+    assert list(axes.get_yticks()) == [0], "no regret has no scale"
     assert limited.recommend(9.0) is None
     assert not keepbest.replay(LOSSES, patience=[1, 2], mode="min").is_limited
     assert not keepbest.replay(LOSSES, patience=99, mode="min").is_limited, "nobody knows what its limit was"
@@ -330,7 +471,10 @@ def test_the_front_is_drawn(tmp_path: Path) -> None:
     replay = keepbest.replay(LOSSES, patience=range(1, 5), mode="min")
     replay.plot(tmp_path / "front.png")
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
-    keepbest.replay([1.0, 0.5], patience=1, mode="min").plot(tmp_path / "nothing_known.png")
+    nothing_known = keepbest.replay([1.0, 0.5], patience=1, mode="min").plot(tmp_path / "nothing_known.png").axes[0]
+    assert [text.get_text() for text in nothing_known.texts] == ["no policy has both"]
+    assert nothing_known.get_title(loc="left").endswith("none is recommended: no policy's stop is known")
+    assert nothing_known.get_legend() is None
 
 
 def test_a_million_policies_stay_small_and_load_no_torch() -> None:

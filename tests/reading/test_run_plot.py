@@ -173,6 +173,22 @@ def test_what_is_not_finite_leaves_a_gap():
     assert drawn(checks_of(float("nan")), record_of()).get_yscale() == "linear"
 
 
+def test_where_nothing_is_finite_the_axes_say_so():
+    axes = drawn(checks_of(float("nan"), float("inf")), record_of(**STOPPED))
+    assert [text.get_text() for text in axes.texts] == ["no check has a finite val_loss"]
+    assert axes.get_legend() is None
+    assert not axes.get_lines()
+    assert "run: patience exhausted" in axes.get_title(loc="left")
+
+
+@pytest.mark.parametrize("values", [(0.5,), (0.5, float("nan"))])
+def test_one_epoch_has_the_room_of_one(values):
+    axes = drawn(checks_of(*values), record_of())
+    low, high = axes.get_xlim()
+    assert high - low >= 1
+    assert all(tick == round(tick) for tick in axes.get_xticks())
+
+
 @pytest.mark.parametrize("status", ["failed", "interrupted", "diverged"])
 def test_the_title_says_how_the_run_ended(status):
     assert drawn(checks_of(1.0), record_of(status=RunStatus(status))).get_title(loc="left") == f"run: {status}"

@@ -244,6 +244,22 @@ def test_runs_are_opened_when_they_are_asked_for(grid):
     assert {**sweep.record, "checksum": ""} == {**json.loads((grid / "sweep.json").read_text()), "checksum": ""}
 
 
+def test_a_number_that_no_job_has_is_told_with_those_that_there_are(make_sweep, fake_job):
+    sweep = keepbest.open_sweep(make_sweep([fake_job([f"p={i}"]) for i in range(3)]))
+    for wrong in (99, "0", None):
+        with pytest.raises(KeyError, match=rf"by the number of its job \(0-2\), got {wrong!r}"):
+            sweep.runs[wrong]
+        assert sweep.runs.get(wrong) is None
+    assert keepbest.open_sweep(make_sweep([], "empty")).runs.get(0) is None
+
+
+def test_a_notebook_shows_reasons_in_words(make_sweep, fake_job):
+    reasons = ["non_finite", "max_epochs", "patience_exhausted"]
+    jobs = [fake_job([f"p={i}"], record={"stopping": Stopping({}, 1, 2, reasons[i], None)}) for i in range(3)]
+    html = keepbest.open_sweep(make_sweep(jobs))._repr_html_()
+    assert [html.count(f">{words}<") for words in ("not finite", "max epochs", "patience exhausted")] == [1, 1, 1]
+
+
 def test_one_damaged_record_does_not_hide_the_others(grid):
     path = grid / "5" / "run.json"
     path.write_text(path.read_text().replace("0.25", "0.05"))

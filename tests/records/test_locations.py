@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -10,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from keepbest.errors import ConfigError, RecordError
-from keepbest.records.locations import new_id, newest_run, point_latest, run_directory
-from keepbest.records.run_record import RunRecord
+from keepbest.reading.newest import newest_run
+from keepbest.records.locations import new_id, point_latest, run_directory
+from keepbest.records.run_record import RunRecord, Timing
 from keepbest.records.store import write_record
 
 
@@ -69,11 +72,11 @@ LINKS: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("make_link", LINKS.values(), ids=LINKS)
-def test_without_a_link_the_newest_name_counts(
-    outputs: Path, add_run: Callable[[str], Path], make_link: Callable[[Path], None]
+def test_without_a_link_the_run_counts_that_began_last(
+    outputs: Path, add_run: Callable[[str], Path], make_link: Callable[[Path], None], pending: RunRecord
 ) -> None:
-    add_run("2026-02-01_10-00-00_a")
-    add_run("2025-12-31_23-59-59_f")
+    for name, start in (("2026-02-01_10-00-00_a", "2026-02-01T10:00:00+00:00"), ("my_run", "2025-12-31T10:00:00")):
+        write_record(add_run(name), dataclasses.replace(pending, timing=Timing(start)))
     (outputs / "runs" / "2026-03-01_not_a_run").mkdir()
     make_link(outputs / "latest")
     assert newest_run(outputs) == outputs / "runs" / "2026-02-01_10-00-00_a"
@@ -106,6 +109,7 @@ def test_a_directory_in_the_links_place_is_not_taken_for_the_newest(
 ) -> None:
     shutil.copytree(add_run("2026-01-01_a"), outputs / "latest")
     newer = add_run("2026-02-01_b")
+    os.utime(outputs / "runs" / "2026-01-01_a" / "run.json", (9, 9))
     point_latest(newer)
     assert newest_run(outputs) == newer
 

@@ -266,3 +266,14 @@ def test_whatever_stands_in_a_record_it_is_read_or_refused(record: RunRecord, ke
 def test_a_number_beyond_the_floats_is_refused(complete: RunRecord) -> None:
     with pytest.raises(RecordError, match=r"record\.best_model_score must be"):
         RunRecord.from_dict(complete.as_dict() | {"best_model_score": 10**400})
+
+
+def test_an_evaluation_of_before_its_samples_were_compared_opens(complete: RunRecord) -> None:
+    data = complete.as_dict()
+    for entry in data["evaluations"]:
+        for key in ("samples", "cwd", "overlap", "repeated"):
+            del entry[key]
+    assert RunRecord.from_dict(data) == complete
+    data["evaluations"][0]["overlap"] = "many"
+    with pytest.raises(RecordError, match=r"evaluations\[0\]\.overlap must be of type int, got 'many'"):
+        RunRecord.from_dict(data)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from keepbest.reports.fitted_table import Column, shortened, show_table
+from keepbest.reports.fitted_table import Column, shortened, show_left_out, show_table
 
 PATH = "outputs/sweeps/2026-11-22_10-00-00_abc123/0"
 
@@ -38,6 +38,19 @@ def test_without_a_terminal_nothing_is_cut_or_left_out():
 def test_columns_of_nothing_are_not_shown_and_numbers_stand_right():
     lines, _ = shown([Column("a", ["1", "10"], right=True), Column("b", ["", ""], rank=1)])
     assert lines == [" a", " 1", "10"]
+
+
+def test_what_had_no_room_is_named_in_one_line():
+    console = Console(file=io.StringIO(), width=20, highlight=False, force_terminal=True, color_system=None)
+    columns = [Column("", ["*", ""]), Column("epochs", ["1", "2"], 0, True), Column("a\nb" * 9, ["1", "2"], rank=1)]
+    show_left_out(show_table(columns, console), console)
+    show_left_out([], console)
+    lines, name = console.file.getvalue().splitlines(), r"a\nb"
+    assert lines == ["   epochs", "*       1", "        2", f"no room for {name * 9}; a pipe has all"]
+
+
+def test_a_column_without_a_name_or_a_cell_is_none():
+    assert shown([Column("", ["", ""]), Column("b", ["1", "2"])]) == (["b", "1", "2"], [])
 
 
 def test_what_a_terminal_would_obey_is_shown():

@@ -14,7 +14,8 @@ import pytest
 import keepbest
 from keepbest.cli.main import main as command_line
 from keepbest.cli.report import main
-from keepbest.records.run_record import Failure, Objective, RunStatus
+from keepbest.records.ownership import owned
+from keepbest.records.run_record import Failure, Objective, RunStatus, Timing
 from keepbest.reports.page import page_of
 
 MARK = '<meta name="generator" content="keepbest report">'
@@ -86,7 +87,7 @@ def test_the_page_of_a_run_says_how_it_went(default_run):
           f'model = keepbest.open_run("{run_dir}").load_model()', "_target_: keepbest.models.MLPClassifier",
           "stopped in epoch", "train_acc")  # fmt: skip
     assert "cwd" not in text
-    assert text.count("<svg") == 4, "the curve for wide and for narrow pages, loss and accuracy"
+    assert text.count("<svg") == 6, "the curve, loss and accuracy, each for wide and for narrow pages"
     result = text[text.index('id="result"') : text.index('id="curve"')]
     assert score not in result, "a tile has said so"
 
@@ -99,8 +100,8 @@ def test_the_page_of_a_sweep_says_how_it_went(trained_sweep):
     number = table.index[0]
     shows(text, "4 completed", "4 diverged", "Without a result", "Best job", f"{best.record['best_model_score']:.6g}",
           "Means of val_loss over seeds", "Heat maps", "Curves", "Pareto front, the numbers are patience",
-          "saved by sharing", "trainer.max_epochs=12", f"/{number}", "-m trainer=cpu", "2 trainings, 2 without a score",
-          "means over 2 trainings", "Left out: trajectories/", "it has no finite best val_loss",
+          "saved by sharing", "trainer.max_epochs=12", f"/{number}", "-m trainer=cpu", "4 trainings, 2 without a score",
+          "means over 2 trainings", "Left out: training of jobs ", "it has no finite best val_loss",
           "no best yet")  # fmt: skip
     assert "keepbest train callbacks" not in text, "these policies belong to what was trained with"
     assert "best inf" not in text
@@ -155,10 +156,44 @@ def test_a_run_that_failed_shows_its_error(made_sweep, made_job, tmp_path):
     assert text.count("OSError: no space") == 1, "jobs of one error together"
 
 
+def test_a_run_that_diverged_at_once_has_no_picture_of_its_curve(made_sweep, made_job, tmp_path):
+    record = {"status": RunStatus.DIVERGED, "best_model_score": None, "best_epoch": None}
+    sweep = made_sweep(tmp_path / "sweep", [made_job(["seed=1"], record, [{"val_loss": float("inf")}])])
+    text = page(sweep / "0")
+    shows(text, "no check has a finite val_loss: there is no curve to draw.")
+    assert "<svg" not in text
+
+
 def test_a_sweep_without_a_result_has_a_page(made_sweep, made_job, tmp_path):
     jobs = [made_job([f"seed={number}"], None) for number in range(2)]
-    shows(page(made_sweep(tmp_path / "begun", jobs)), "2 missing", "the best job is one that has completed")
+    text = page(made_sweep(tmp_path / "begun", jobs))
+    shows(text, "2 missing", "the best job is one that has completed", "A column's name sorts by it.")
+    assert "★" not in text, "of no best job"
     shows(page(made_sweep(tmp_path / "empty", [])), "this sweep has none: no jobs")
+
+
+def test_a_sweep_that_goes_on_is_no_alarm(made_sweep, made_job, tmp_path):
+    """Its epochs are those of the metrics so far; means of nothing are not shown."""
+    before = {"best_model_score": None, "best_epoch": None, "stopping": None, "timing": Timing()}
+    metrics = [{"val_loss": 1.0}] * 4
+    jobs = [
+        made_job(["seed=1"], {**before, "status": RunStatus.RUNNING}, metrics),
+        made_job(["seed=2"], {**before, "status": RunStatus.PENDING}),
+        made_job(["seed=3"], {**before, "status": RunStatus.INTERRUPTED}, metrics[:2]),
+    ]
+    sweep = made_sweep(tmp_path / "sweep", jobs)
+    with owned(sweep / "0"):
+        text = page(sweep)
+    shows(text, "1 running", "1 pending", "3 trainings, 3 without a score")
+    assert Reader(text).texts[Reader(text).texts.index("epochs trained") :][:3].count("6") == 1
+    failures = text[text.index('id="failures"') : text.index('id="best"')]
+    assert '"#job-2"' in failures
+    assert '"#job-0"' not in failures
+    assert '"#job-1"' not in failures
+    assert 'id="means"' not in text
+    with owned(sweep / "0"):
+        well = made_sweep(tmp_path / "well", jobs[1:2])
+    assert 'id="failures"' not in page(well)
 
 
 def descents(made_job, *overrides, **config):
@@ -183,6 +218,14 @@ def test_means_over_different_experiments_are_called_so(made_sweep, made_job, tm
     shows(page(made_sweep(tmp_path / "repeated", repeated)), "3 trainings", "means over 2 distinct histories")
     assert command_line(["replay", str(tmp_path / "repeated")]) == 0
     assert "of 2 distinct histories" in capsys.readouterr().out
+
+
+def test_a_policy_that_saves_nothing_is_not_recommended(made_sweep, made_job, tmp_path):
+    values = [{"val_loss": value} for value in (1.0, 1.1, 0.5)]
+    job = made_job(["seed=1"], {"best_model_score": 0.5, "best_epoch": 2}, values, {"trainer": {"max_epochs": 3}})
+    text = page(made_sweep(tmp_path / "sweep", [job]))
+    shows(text, "No policy without regret takes fewer than all 3 epochs.")
+    assert "To be added to" not in text
 
 
 def test_no_policy_is_recommended_where_all_end_alike(made_sweep, made_job, tmp_path):
@@ -269,24 +312,49 @@ def test_it_is_written_beside_what_it_is_about(sweep, capsys, monkeypatch):
 def test_it_takes_the_place_of_a_page_and_of_nothing_else(sweep, capsys, tmp_path):
     mine = tmp_path / "mine.html"
     mine.write_text("<p>mine</p>")
-    assert "must not be a file that is something else than a page" in said(capsys, 2, sweep, "--output", mine)
+    refusal = "a page must not take the place of a file that is something else"
+    assert refusal in said(capsys, 2, sweep, "--output", mine)
     assert mine.read_text() == "<p>mine</p>"
     os.mkfifo(tmp_path / "pipe")
-    assert "must not be a file that is something else" in said(capsys, 2, sweep, "--output", tmp_path / "pipe")
+    assert refusal in said(capsys, 2, sweep, "--output", tmp_path / "pipe")
     assert f"--output {tmp_path}/report.html" in said(capsys, 2, sweep, "--output", tmp_path)
     for _ in range(2):
         said(capsys, 0, sweep, "--output", tmp_path / "page.html")
-    (sweep / "report.html").write_text("anything")
-    said(capsys, 0, sweep)
-    assert MARK in (sweep / "report.html").read_text(encoding="utf-8")
+    own = sweep / "report.html"
+    own.write_text("anything")
+    assert "Choose another name with --output" in said(capsys, 2, sweep)
+    assert own.read_text() == "anything"
+    own.unlink()
+    os.mkfifo(own)
+    assert refusal in said(capsys, 2, sweep)
+    own.unlink()
+    for _ in range(2):
+        said(capsys, 0, sweep)
 
 
 def test_a_link_in_its_place_is_replaced_and_not_followed(sweep, capsys, tmp_path):
-    (tmp_path / "other").write_text("other")
-    (sweep / "report.html").symlink_to(tmp_path / "other")
+    said(capsys, 0, sweep, "--output", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    (sweep / "report.html").symlink_to(tmp_path / "page.html")
+    said(capsys, 0, sweep / "0")
     said(capsys, 0, sweep)
-    assert (tmp_path / "other").read_text() == "other"
+    assert (tmp_path / "page.html").read_text() == page
     assert not (sweep / "report.html").is_symlink()
+    (tmp_path / "other").write_text("other")
+    (sweep / "report.html").unlink()
+    (sweep / "report.html").symlink_to(tmp_path / "other")
+    assert "something else than a page" in said(capsys, 2, sweep)
+
+
+def test_the_page_of_the_latest_run_opens_that_run_tomorrow(made_sweep, made_job, capsys, tmp_path, monkeypatch):
+    made_sweep(tmp_path / "sweep", [made_job(["seed=1"], {"best_model_path": "best.ckpt"}) for _ in range(2)])
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "latest").symlink_to("sweep/1")
+    assert said(capsys, 0, "latest") == "report       sweep/1/report.html\n"
+    text = Path("sweep/1/report.html").read_text(encoding="utf-8")
+    assert "<code>sweep/1</code>" in text
+    assert "open_run(&#34;sweep/1&#34;)" in text
+    assert "latest" not in text
 
 
 def test_where_nothing_can_be_written_the_remedy_is_another_place(sweep, capsys, tmp_path):

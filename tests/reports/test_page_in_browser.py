@@ -19,6 +19,7 @@ import pytest
 
 import keepbest
 from keepbest.cli.report import main
+from keepbest.records.run_record import RunStatus
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 ARGUMENTS = [
@@ -59,6 +60,27 @@ def pages(default_run, trained_sweep, hostile_sweep, tmp_path_factory) -> dict[s
     for directory, page in made.values():
         assert main([str(directory), "--output", str(page)]) == 0
     return {name: page for name, (_, page) in made.items()}
+
+
+@pytest.fixture(scope="module")
+def wide_page(made_sweep, made_job, tmp_path_factory) -> Path:
+    """The page of a sweep of 40 rates by 5 widths, one job of which failed."""
+    values = [1.0, 0.6, 0.7, 0.5, 0.7, 0.8, 0.9]
+    jobs = [
+        made_job(
+            [f"model.rate={rate}", f"model.width={width}"],
+            {"best_model_score": 0.5 + rate / 1000 + width / 7000, "best_epoch": 3},
+            [{"val_loss": value + rate / 1000 + width / 7000} for value in values[: 6 + rate % 2]],
+        )
+        for rate in range(40)
+        for width in range(5)
+    ]
+    jobs[150].record = {"status": RunStatus.FAILED, "best_model_score": None, "best_epoch": None}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda _: None)  # of four hundred files
+        directory = made_sweep(tmp_path_factory.mktemp("wide") / "sweep", jobs)
+    assert main([str(directory)]) == 0
+    return directory / "report.html"
 
 
 @contextmanager
@@ -190,6 +212,8 @@ def test_a_phone_shows_it_without_scrolling_sideways(browser, pages, name):
         assert page.evaluate("document.documentElement.scrollWidth") == 360
         page.evaluate("window.scrollTo(999, 0)")
         assert page.evaluate("window.scrollX") == 0
+        lines = "[...document.querySelectorAll('pre.line')].every((line) => line.scrollWidth <= line.clientWidth)"
+        assert page.evaluate(lines), "commands are wrapped"
         if name == "sweep":
             box = page.locator("#jobs .scroll")
             assert box.evaluate("box => box.scrollWidth > box.clientWidth"), "the table scrolls inside its box"
@@ -224,17 +248,40 @@ def test_paper_shows_no_marks_of_the_screen(browser, pages):
         assert not page.get_by_text("a column's name sorts by it").is_visible()
 
 
-def test_pictures_have_names_and_their_texts_a_size_to_be_read(browser, pages):
-    with looking_at(browser, pages["sweep"], **PHONE) as page:
-        pictures = page.get_by_role("img")
-        assert pictures.count() == 4, "two heat maps, the curves and the policies"
-        for picture in pictures.all():
-            assert picture.get_attribute("aria-label")
-        heights = page.evaluate(
-            "[...document.querySelectorAll('svg text')].map((text) => parseFloat(getComputedStyle(text).fontSize)"
-            " * text.ownerSVGElement.getScreenCTM().a)"
-        )
-        assert min(heights) > 5
+@pytest.mark.parametrize("width", [360, 1200])
+def test_pictures_have_names_and_their_texts_a_size_to_be_read(browser, pages, wide_page, width):
+    for path, count in ((pages["sweep"], 4), (wide_page, 4), (pages["run"], 3)):
+        with looking_at(browser, path, viewport={"width": width, "height": 740}) as page:
+            pictures = page.get_by_role("img")
+            assert pictures.count() == count
+            for picture in pictures.all():
+                assert picture.get_attribute("aria-label")
+            heights = page.evaluate(
+                """() => [...document.querySelectorAll("svg text")]
+                  .filter((text) => text.ownerSVGElement.getBoundingClientRect().width > 0)
+                  .map((text) => parseFloat(getComputedStyle(text).fontSize) * text.ownerSVGElement.getScreenCTM().a)"""
+            )
+            assert len(heights) > 40
+            assert min(heights) >= 9
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_a_link_shows_its_row_and_the_job_stays_in_sight(browser, wide_page, width):
+    with looking_at(browser, wide_page, viewport={"width": width, "height": 740}) as page:
+        page.evaluate("location.hash = '#job-100'")  # in the middle: what follows has room to scroll
+        box = page.locator("#jobs .scroll")
+        for left in (0, 9999):
+            box.evaluate("(box, left) => { box.scrollLeft = left; }", left)
+            assert box.evaluate(
+                """(box) => {
+                  const row = document.querySelector("tr:target").getBoundingClientRect();
+                  const left = box.getBoundingClientRect().left;
+                  const seen = document.elementFromPoint(left + 20, row.top + row.height / 2);
+                  return [seen.closest("tr").id, seen.tagName];
+                }"""
+            ) == ["job-100", "TH"]
+        hint, beside = (page.locator(name).bounding_box() for name in ("#policies > .hint:has(+ .beside)", ".beside"))
+        assert beside["y"] - hint["y"] - hint["height"] >= 10, "a hint does not touch the box below"
 
 
 @pytest.mark.parametrize("name", ["stranger's sweep", "stranger's run"])

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from itertools import combinations
+
 import numpy as np
 import pytest
+from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
 
 from keepbest.reports.sweep_curves import JobEnd, TrainingCurve, draw_sweep_curves
+from keepbest.reports.vector_picture import vector_picture
 
 
 def curve(name: str, values=(1.0, 0.6, 0.5, 0.7), ends=((0, 3),), best=None, epochs=None) -> TrainingCurve:
@@ -39,9 +44,51 @@ def test_lines_ends_and_the_best_stand_where_they_belong():
 def test_up_to_eight_trainings_are_told_apart(count, has_legend):
     axes = drawn(*(curve(f"seed={n}", (1, 0.6 + n, 0.5, 0.7), best=(2, 0.5) if n == 4 else None) for n in range(count)))
     lines = [line for line in axes.get_lines() if len(line.get_xdata()) == 4]
-    assert len({line.get_color() for line in lines}) == (8 if has_legend else 2)
+    assert len({(line.get_color(), str(line._dash_pattern)) for line in lines}) == (8 if has_legend else 2)
     assert bool(legend(axes)) is has_legend
-    assert lines[0].get_color() not in {line.get_color() for line in lines[1:]}, "the best one's own"
+    looks = {(line.get_color(), line.get_linestyle()) for line in lines[1:]}
+    assert (lines[0].get_color(), "-") not in looks, "the best one's own"
+
+
+# What the colour-blind see of linear RGB (Machado, Oliveira and Fernandes 2009), and what others do.
+SIGHTS = {
+    "all cones": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "tritanopia": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+}
+
+
+def lightness_and_tones(colour: str, sight: str) -> np.ndarray:
+    """Return a colour in CIELAB."""
+    values = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(np.array(SIGHTS[sight]) @ linear, 0, 1)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ seen
+    x, y, z = np.cbrt(np.maximum(xyz / [0.9505, 1, 1.089], 0.008856))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def looks_on_page(theme: str) -> set[tuple[str, str]]:
+    """Return colour and dashes of eight curves and the star as a page shows them in a theme."""
+    style = Environment(loader=PackageLoader("keepbest.reports")).get_template("page.css.j2").render()
+    blue = dict(zip(("light", "dark"), re.findall(r"--blue: (#\w+)", style), strict=False))[theme]
+    curves = [curve(f"seed={n}", (1, 0.6 + n, 0.5), ends=(), best=(2, 0.5) if n == 0 else None) for n in range(8)]
+    svg = vector_picture(lambda axes: draw_sweep_curves(curves, "val_loss", "", axes), "curves", "")
+    styles = re.findall(r'style="fill: none; (?:stroke-dasharray: ([^;]*);[^"]*?)?stroke: ([^;"]*)', svg)
+    return {(colour.replace("var(--blue)", blue).lower(), dashes) for dashes, colour in styles}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_colour_blind_tell_eight_curves_apart_on_a_page(theme):
+    found = {look for look in looks_on_page(theme) if look[0].startswith("#") and look[0] != "#b0b0b0"}
+    assert len(found) == 8
+    for (one, dashes), (other, others) in combinations(sorted(found), 2):
+        if dashes == others:
+            for sight in SIGHTS:
+                far = np.linalg.norm(lightness_and_tones(one, sight) - lightness_and_tones(other, sight))
+                assert far > 12, (one, other, sight)
+    assert "#d55e00" not in {colour for colour, _ in found}, "the star's"
 
 
 def test_equal_trainings_are_one_line_with_all_their_names():
@@ -85,13 +132,33 @@ def test_what_is_not_finite_leaves_a_gap():
     axes.figure.savefig("/dev/null", format="png")
 
 
-def test_many_ends_are_marked_without_numbers():
+def test_of_many_ends_some_have_numbers_the_first_and_the_last_among_them():
     values = np.linspace(1, 0.5, 40)
     axes = drawn(curve("a", values=values, ends=[(n, n) for n in range(30)]))
-    assert len(axes.texts) == 0
+    numbers = [int(text.get_text().removeprefix("job ")) for text in axes.texts]
+    assert len(numbers) == 16
+    assert (numbers[0], numbers[-1]) == (0, 29)
     assert len(axes.get_lines()[1].get_xdata()) == 30
     (text,) = drawn(curve("a", ends=[(n, 3) for n in range(30)])).texts
     assert text.get_text() == "30 jobs"
+
+
+def test_in_axes_of_somebody_elses_the_title_leaves_the_neighbour_alone():
+    figure = Figure(figsize=(7, 3))
+    left, right = figure.subplots(1, 2)
+    draw_sweep_curves(
+        [curve("a")], "val_loss", "200 jobs, 8 trainings; best: job 12, val_loss 0.0618 in epoch 49", left
+    )
+    figure.draw_without_rendering()
+    assert left._left_title.get_window_extent().x1 < right.get_window_extent().x0
+
+
+@pytest.mark.parametrize("values", [(1.0,), (1.0, float("nan"), float("nan"))])
+def test_one_epoch_has_the_room_of_one(values):
+    axes = drawn(curve("a", values=values, ends=((0, 0),)))
+    axes.figure.draw_without_rendering()
+    assert axes.get_xlim() == (-0.5, 0.5)
+    assert [label.get_text() for label in axes.get_xticklabels() if -0.5 < label.get_position()[0] < 0.5] == ["0"]
 
 
 def test_it_draws_in_the_axes_that_are_given():

@@ -54,8 +54,14 @@ def failed(error: str = "no", kind: str = "ValueError") -> RunRecord:
     return record(None, RunStatus.FAILED, error=Failure(kind, error, ""), stopping=None, timing=Timing())
 
 
-def shown(jobs: Sequence[SweepJob], records: Mapping[int, RunRecord], epochs: int = 13, width: int = WIDTH) -> str:
-    console = Console(file=io.StringIO(), width=width, highlight=False, force_terminal=False)
+def shown(
+    jobs: Sequence[SweepJob],
+    records: Mapping[int, RunRecord],
+    epochs: int = 13,
+    width: int = WIDTH,
+    terminal: bool = False,
+) -> str:
+    console = Console(file=io.StringIO(), width=width, highlight=False, force_terminal=terminal, color_system=None)
     show_sweep(SWEEP, {job.number: job for job in jobs}, records, epochs, console)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
@@ -146,29 +152,44 @@ USUAL_GRIDS = {
 def test_a_usual_grid_fits_eighty_columns_and_loses_nothing(grid):
     points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     jobs = [job(n, *(f"{key}={value}" for key, value in point.items())) for n, point in enumerate(points)]
-    lines = shown(jobs, {each.number: record(0.123456) for each in jobs}).split("\nbest ")[0].splitlines()
+    text = shown(jobs, {each.number: record(0.123456) for each in jobs}, terminal=True)
+    lines = text.split("\nbest ")[0].splitlines()
     assert max(map(len, lines)) <= WIDTH
     for point, line in zip(points, lines[2:], strict=True):
         assert line.split()[1 : 1 + len(point)] == list(point.values())
         assert line.split()[1 + len(point) :] == ["0.123456", "7", "12", "patience", "exhausted"]
 
 
-def test_a_wide_grid_loses_values_but_not_results():
-    keys = [f"data.transforms.augmentation_{letter}.probability_of_use" for letter in "abcdefghijkl"]
+def test_a_wide_grid_loses_overrides_by_name_but_not_results():
+    keys = [f"data.augmentation_{letter}" for letter in "abcdefghijkl"]
     jobs = [job(n, *(f"{key}={n}.123456789" for key in keys)) for n in range(3)]
-    lines = shown(jobs, {n: record(0.123456) for n in range(3)}).split("\nbest ")[0].splitlines()
-    assert max(map(len, lines)) <= WIDTH
-    assert len(lines) == 5, "no row takes more than one line"
-    for number, line in enumerate(lines[2:]):
-        assert line.split()[0] == str(number)
-        assert line.rstrip().endswith("0.123456        7       12  patience exhausted")
+    lines = shown(jobs, {n: record(0.123456) for n in range(3)}, terminal=True).split("\nbest ")[0].splitlines()
+    assert max(map(len, lines[:-1])) <= WIDTH
+    assert len(lines) == 6, "no row takes more than one line"
+    for number, line in enumerate(lines[2:5]):
+        assert line.split() == [str(number), *[f"{number}.123456789"] * 3, "0.123456", "patience", "exhau..."]
+    left_out = ", ".join(f"augmentation_{letter}" for letter in "defghijkl")
+    assert lines[-1] == f"no room for {left_out}, best at, stop at; a pipe has all"
+    piped = shown(jobs, {n: record(0.123456) for n in range(3)}).splitlines()
+    assert piped[2].split() == ["0", *["0.123456789"] * 12, "0.123456", "7", "12", "patience", "exhausted"]
 
 
-def test_long_values_are_cut():
+@pytest.mark.parametrize("width", [20, 30, 40, 60])
+def test_the_number_of_a_job_always_has_room(width):
+    jobs = [job(n, "model.optimizer.lr=1e-3", f"seed={n}", f"model={'cnn' * n}") for n in range(12)]
+    lines = shown(jobs, {n: record(0.123456 + n) for n in range(12)}, width=width, terminal=True).splitlines()
+    assert [line.split()[0] for line in lines[1:14]] == ["job", *map(str, range(12))]
+    assert lines[1].split()[1:] != []
+    assert max(map(len, lines[1:14])) <= width
+    assert lines[14].startswith("no room for ")
+
+
+def test_long_values_are_cut_in_a_terminal_and_nowhere_else():
     jobs = [job(0, f"data.path={'x' * 100}"), job(1, "data.path=y")]
-    text = shown(jobs, {0: record(0.5), 1: record(0.6)})
+    text = shown(jobs, {0: record(0.5), 1: record(0.6)}, terminal=True)
     assert f" {'x' * 21}... " in text
     assert "x" * 22 not in text
+    assert f" {'x' * 100} " in shown(jobs, {0: record(0.5), 1: record(0.6)}, width=40)
 
 
 def test_equal_ends_of_keys_are_told_apart():
@@ -243,7 +264,7 @@ def test_hostile_text_is_shown_and_not_obeyed():
     show_sweep(Path(HOSTILE), {each.number: each for each in jobs}, records, 1, console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert not obeyed(text)
-    assert "[bold red]x[/]\\x1b[31..." in text, "a cell"
+    assert "[bold red]x[/]\\x1b[31m\\x07\\r\\n\\u202eevil [link=http://x]" in text.splitlines()[1], "a cell"
     assert "[bold red]x[/]\\x1b[31m\\x07\\r\\n\\u202eevil [link=http://x]" in text, "a line"
     assert "[/]" in text
 

@@ -211,7 +211,8 @@ def test_the_best_is_the_strict_optimum_and_not_the_last_accepted_value() -> Non
 REGRETS = {
     "nothing kept": ([NAN, 0.5], {}, INF),
     "nothing to keep": ([NAN, NAN], {}, NAN),
-    "an infinity is the best": ([1.0, -INF, 1.0, 1.0], {"check_finite": False}, NAN),
+    "an infinity is the best": ([1.0, -INF, 1.0, 1.0], {"check_finite": False}, INF),
+    "an infinity comes after": ([1.0, 2.0, 0.5, -INF], {}, 0.5),
     "an infinity before the best": ([INF, 2.0, 1.0], {"check_finite": False}, INF),
     "higher is better": ([0.5, 0.4, 0.8], {"mode": "max"}, pytest.approx(0.3)),
 }

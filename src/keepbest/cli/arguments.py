@@ -12,6 +12,7 @@ from typing import NoReturn, TextIO
 from keepbest.cli.departing_readers import let_readers_leave
 from keepbest.errors import ConfigError, printable
 from keepbest.records.store import RUN_FILE, SWEEP_FILE
+from keepbest.training.interruption import as_interruption
 from keepbest.training.reporting import explain_failure
 
 
@@ -51,11 +52,17 @@ def run_reading(
 ) -> int:
     """Run a command; tell what went wrong, and return the exit status.
 
+    What goes wrong after a signal is its doing, whatever it is called: Python's import, for one, calls a module that it
+    could not finish an error of its own.
+
     Args:
         parser: of its arguments.
         arguments: what a person typed behind its name.
         command: does it, and returns the exit status.
         needs_arguments: whether it has nothing to do without any: a person is shown how to call it.
+
+    Raises:
+        Interrupted: when a signal came.
     """
     let_readers_leave()
     if needs_arguments and not arguments:
@@ -66,7 +73,9 @@ def run_reading(
         return command(parser.parse_intermixed_args(arguments))
     except SystemExit:  # --help
         return 0
-    except Exception as error:  # noqa: BLE001 - whatever it is, a person gets one message
+    except Exception as error:
+        if interruption := as_interruption(error):
+            raise interruption from error
         return explain_failure(error)
 
 

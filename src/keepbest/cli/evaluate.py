@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keepbest.cli.arguments import Arguments, run_reading
-from keepbest.cli.sweep import for_people
 from keepbest.errors import ConfigError, IntegrityError, RecordError, printable
-from keepbest.records.locations import recorded_directory
+from keepbest.records.locations import for_people, recorded_directory
 from keepbest.records.ownership import owned, require_free
 from keepbest.records.run_record import Evaluation, RunRecord
 from keepbest.records.store import SWEEP_FILE, add_evaluation, read_record
+from keepbest.sweeping.members import is_shared, read_members
 from keepbest.training.interruption import signals_held
 from keepbest.training.launch import fits_one_process
 from keepbest.training.workplace import workplace
@@ -23,6 +24,7 @@ from keepbest.training.workplace import workplace
 if TYPE_CHECKING:
     from keepbest.reading.repeated_score import RepeatedScore
     from keepbest.reading.run import Run
+    from keepbest.reading.trained_samples import TrainedSamples
 
 _DESCRIPTION = """\
 Evaluates the best checkpoint of a run again, on one device and with the run's own settings, prints the metrics, and
@@ -32,7 +34,8 @@ as near as verification.tolerance of the run's config says.
 
 Other data are prepared by their own data module: it decides which of its samples are the split, and standardises them
 by its own statistics. So csv measures only data.val_fraction or data.test_fraction of a table (0.2), never all of it,
-for it standardises by the other rows. How many samples were measured is printed.
+for it standardises by the other rows. How many samples were measured is printed, and how many of them were found among
+those that the model was trained on.
 """
 _EXAMPLES = """\
 examples:
@@ -90,19 +93,28 @@ def _evaluate_and_record(options: argparse.Namespace) -> None:
         record = read_record(run.directory)  # one that was edited gets no seal
         _require_best(record, run.directory)
         own_data = options.data is None  # the paths of others are meant from here
-        with workplace(run.directory, record.environment.cwd, moves=own_data, imports=is_trusted):
-            evaluation = run.evaluation(options.split, data=_data(options.data, record), device=options.device)
+        known: list[TrainedSamples] = []
+        with workplace(run.directory, record.environment.cwd, moves=own_data, imports=is_trusted) as place:
+            evaluation = run.evaluation(
+                options.split,
+                data=_data(options.data, record),
+                device=options.device,
+                own_place=place,
+                tell=known.append,
+            )
         trainer = run.config.get("trainer")
         counts_twice = isinstance(trainer, dict) and not fits_one_process(trainer)
         score = repeated_score(evaluation, record, run.config, counts_twice=counts_twice)
+        evaluation = dataclasses.replace(evaluation, repeated=score.is_near if score else None)
         obstacle = unlockable or _add(run.directory, evaluation)
-    _show(run.directory, record, evaluation, score, is_added=obstacle is None)
+    facts = {**_facts(run, record, evaluation), **_comparisons(record, evaluation, known, score)}
+    _show({**facts, "added to": _added_to(run.directory, is_added=obstacle is None)})
     if score is not None:
         score.require()
     if obstacle is not None:
         raise RecordError(
-            f"an evaluation is recorded in the run's run.json, which cannot be written: {obstacle}. Copy the run to "
-            "where you may write, and evaluate it there."
+            "an evaluation is recorded in the run's run.json, which cannot be written: "
+            f"{obstacle.strerror or obstacle}. Copy the run to where you may write, and evaluate it there."
         )
 
 
@@ -135,12 +147,26 @@ def _open(path: str, modules: list[str], *, trust: bool) -> Run:
     from keepbest.reading.sweep import open_sweep
 
     directory = recorded_directory(path)
+    _require_no_shared_training(directory)
     if not (directory / SWEEP_FILE).is_file():
         return open_run(directory, trust=trust, modules=modules)
     sweep = open_sweep(directory, trust=trust, modules=modules)
     best = sweep.best()
     sys.stdout.write(f"the best of {len(sweep)} jobs: {printable(str(best.directory.relative_to(sweep.directory)))}\n")
     return best
+
+
+def _require_no_shared_training(directory: Path) -> None:
+    """Refuse what several jobs of a sweep share: results belong to the jobs."""
+    if not is_shared(directory):
+        return
+    members = [member.directory for member in read_members(directory.resolve()).all]
+    remedy = f"Evaluate one of its jobs, such as {for_people(members[0])}" if members else None
+    raise ConfigError(
+        "a run that is evaluated must be a job, not the training that several jobs of a sweep share",
+        received=str(directory),
+        remedy=remedy,
+    )
 
 
 def _require_best(record: RunRecord, run_dir: Path) -> None:
@@ -159,21 +185,35 @@ def _data(words: Sequence[str] | None, record: RunRecord) -> dict[str, Any] | No
     return compose_data(words, record.seed)
 
 
-def _show(
-    run_dir: Path, record: RunRecord, evaluation: Evaluation, score: RepeatedScore | None, *, is_added: bool
-) -> None:
+def _facts(run: Run, record: RunRecord, evaluation: Evaluation) -> dict[str, str]:
+    """Return what was evaluated, on what, and the result."""
     from keepbest.reading.facts import best_of, data_of, metrics_of
 
-    rows = {"checkpoint": f"{for_people(run_dir) / str(record.best_model_path)}, {best_of(record)}"}
+    checkpoint = for_people(run.directory) / str(record.best_model_path)
+    facts = {"checkpoint": f"{checkpoint}, {best_of(record)}"}
     if evaluation.data is not None:
-        rows["data"] = data_of(evaluation)
-    rows[evaluation.split] = metrics_of(evaluation)
+        facts["data"] = data_of(evaluation, run.config.get("data"))
+    return {**facts, evaluation.split: metrics_of(evaluation)}
+
+
+def _comparisons(
+    record: RunRecord, evaluation: Evaluation, known: list[TrainedSamples], score: RepeatedScore | None
+) -> dict[str, str]:
+    """Return what the samples and the score were compared with."""
+    facts = {"shared": str(known[0])} if known else {}
     if score is not None:
-        rows["recorded"] = str(score)
+        facts["recorded"] = str(score)
     elif evaluation.data is None and evaluation.split == "val":
-        rows["recorded"] = f"nothing to compare: {record.objective.monitor} was not logged by the evaluation"
-    rows["added to"] = str(for_people(run_dir) / "run.json") if is_added else "nothing: it cannot be written"
-    for name, text in rows.items():
+        facts["recorded"] = f"nothing to compare: {record.objective.monitor} was not logged by the evaluation"
+    return facts
+
+
+def _added_to(run_dir: Path, *, is_added: bool) -> str:
+    return str(for_people(run_dir) / "run.json") if is_added else "nothing: it cannot be written"
+
+
+def _show(facts: dict[str, str]) -> None:
+    for name, text in facts.items():
         sys.stdout.write(f"{name:<12}{printable(text)}\n")
 
 

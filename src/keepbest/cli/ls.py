@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 The runs and sweeps under a directory, the newest first; in that of a sweep, its jobs. A sweep has the results and the
-overrides of its best job; varying names what its jobs differ in. Nothing is executed or written.
+overrides of its best job; varying names what its jobs differ in. Links to directories are followed right below PATH
+and one level deeper. Nothing is executed or written.
 """
 _EXAMPLES = """\
 conditions (--where) compare a column or a setting: with ==, !=, <, <=, >, >=, in, not in, is null, is not null, and,
 or, not. A setting is its dotted key or the end of it (model.optimizer.lr, lr), which is early stopping's where it has
 such a one (patience); a group is compared with its option: model=='cnn', model/optimizer=='sgd'. A comparison with
-what a run lacks is false. A time is local, and compared as far as it is written: started=='2026-11-22'. Columns: name,
+what a run lacks is false. A time is local, and compared as far as it is written: started=='2026-11-22'. The status of a
+sweep is that of any of its jobs: == and in ask whether a job has it, != and not in whether none has. Columns: name,
 kind, status, monitor, mode, score, best_epoch, stopped_epoch (or stop_epoch), reason, epochs_trained (or epochs),
 started, overrides, varying, path, problem.
 

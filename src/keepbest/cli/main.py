@@ -47,6 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             status = interruption.exit_status
         except KeyboardInterrupt:  # raised by the user's code: Ctrl-C is an interruption
             status = STATUS_OF[signal.SIGINT]
+        except Exception:  # of an import that a signal cut short
+            if signals.received is None:
+                raise
+            sys.stderr.write(f"keepbest: interrupted by {signals.received.signal_name}.\n")
+            status = signals.received.exit_status
     if status and signals.received:  # a failure that a signal brought about, or that came before it
         status = signals.received.exit_status
     if is_process:

@@ -19,6 +19,7 @@ from keepbest.cli.arguments import (
 from keepbest.errors import ConfigError, printable
 
 if TYPE_CHECKING:
+    from keepbest.reading.recorded_stopping import Recorded
     from keepbest.reading.replay import Replay
 
 T = TypeVar("T", int, float)
@@ -26,7 +27,8 @@ _DESCRIPTION = """\
 What other stopping policies would have done on recorded histories: the epochs that each would have trained, and its
 regret, which is how much worse its best score is than that of the full history. Nothing is trained. Where the history
 ended before a policy did, the policy is censored: nothing is said of it. Of a sweep, each distinct training that has a
-finite best is one history. What is recommended are overrides, to be added to what the histories were trained with.
+finite best is one history; several say mean and worst case. Settings of early stopping that are not named are those of
+the run. What is recommended are overrides, to be added to what the histories were trained with.
 
 A CSV file needs a row of names and a column of the metric: Lightning's CSVLogger, TensorBoard's export and others.
 An empty cell is no check. Without a column 'epoch', each check counts as an epoch.
@@ -50,8 +52,8 @@ def _arguments() -> Arguments:
     parser.add_argument("path", nargs="+", metavar="RUN|SWEEP|CSV", help="one or more; several give means over them")
     parser.add_argument("--patience", default="1:50", help="checks: 1:50 (50 included), 1:50:5, 2,4,8 (default 1:50)")
     parser.add_argument("--min-delta", default="0", help="in the metric's units: 0,1e-4,1e-3 (default 0)")
-    parser.add_argument("--baseline", help="values that an improvement must beat; 'none' is one of them")
-    parser.add_argument("--start-from-epoch", default="0", help="as --patience, in epochs from 0 (default 0)")
+    parser.add_argument("--baseline", help="values that an improvement must beat, or 'none' (default the run's own)")
+    parser.add_argument("--start-from-epoch", help="as --patience, in epochs from 0 (default the run's own)")
     parser.add_argument("--monitor", help="the metric; a run's own objective needs none")
     parser.add_argument("--mode", choices=("min", "max"), help="which is better; a run's own objective needs none")
     parser.add_argument("--max-regret", default="0", help="mean regret that the recommendation may have (default 0)")
@@ -71,7 +73,7 @@ def _replay(options: argparse.Namespace) -> int:
         patience=_values("--patience", options.patience),
         min_delta=_listed("--min-delta", options.min_delta, float),
         baseline=_baselines(options.baseline),
-        start_from_epoch=_values("--start-from-epoch", options.start_from_epoch),
+        start_from_epoch=_starts(options.start_from_epoch),
         mode=options.mode,
         monitor=options.monitor,
     )
@@ -86,10 +88,26 @@ def _require_apart(options: argparse.Namespace) -> None:
     """Refuse to write over a history, or into a run or a sweep."""
     if is_standard_output(options.plot):
         raise ConfigError("a picture must be written to a file", received="-", remedy="Write it as --plot front.png")
+    if options.plot:
+        _require_picture(options.plot)
     for out in filter(None, (options.csv, options.plot)):
         require_outside_runs(out)
+        if not is_standard_output(out) and not out.parent.is_dir():
+            raise ConfigError("what is written must lie in a directory that exists", received=str(out))
         if any(Path(path).exists() and out.exists() and out.samefile(path) for path in options.path):
             raise ConfigError("what is written must not be a history that is read", received=str(out))
+
+
+def _require_picture(path: Path) -> None:
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    kinds = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix.lower().lstrip(".") not in kinds:
+        raise ConfigError(
+            f"a picture must end in one of {', '.join(f'.{kind}' for kind in sorted(kinds))}",
+            received=str(path),
+            remedy=f"Write it as --plot {path.with_suffix('.png').name}",
+        )
 
 
 def _write(result: Replay, allowed: float, options: argparse.Namespace) -> None:
@@ -119,9 +137,14 @@ def _listed(option: str, text: str, kind: Callable[[str], T]) -> list[T]:
     return [_number(option, part, kind) for part in text.split(",")]
 
 
-def _baselines(text: str | None) -> list[float | None]:
-    parts = ["none"] if text is None else text.split(",")
-    return [None if part.strip().lower() == "none" else _number("--baseline", part, float) for part in parts]
+def _baselines(text: str | None) -> list[float | None] | Recorded:
+    if text is None:
+        return "recorded"
+    return [None if part.strip().lower() == "none" else _number("--baseline", part, float) for part in text.split(",")]
+
+
+def _starts(text: str | None) -> list[int] | Recorded:
+    return "recorded" if text is None else _values("--start-from-epoch", text)
 
 
 def _number(option: str, text: str, kind: Callable[[str], T]) -> T:

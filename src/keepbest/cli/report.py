@@ -37,12 +37,12 @@ def _arguments() -> Arguments:
 def _report(options: argparse.Namespace) -> int:
     from keepbest.reading.run import open_run
     from keepbest.reading.sweep import open_sweep
-    from keepbest.records.locations import recorded_directory
+    from keepbest.records.locations import lasting, recorded_directory
     from keepbest.records.store import SWEEP_FILE
     from keepbest.reports.page import page_of
     from keepbest.reports.page_file import page_path, write_page
 
-    directory = recorded_directory(options.path)
+    directory = lasting(recorded_directory(options.path))
     page = page_path(directory, options.output)
     opened = open_sweep(directory) if (directory / SWEEP_FILE).is_file() else open_run(directory)
     write_page(page, page_of(opened, directory, page))

@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keepbest.records.locations import for_people
 from keepbest.records.run_record import RunRecord
 from keepbest.records.store import read_sweep
 from keepbest.records.sweep_record import SweepJob
@@ -208,8 +209,3 @@ def arguments_to_resume(sweep_dir: Path) -> list[str]:
     kept = [text for text in read_sweep(sweep_dir).arguments if not text.startswith(f"{_DIRECTORY_KEY}=")]
     quoted = str(sweep_dir.absolute()).replace("\\", "\\\\").replace("'", "\\'")
     return [*kept, f"{_DIRECTORY_KEY}='{quoted}'"]
-
-
-def for_people(path: Path) -> Path:
-    """Return a path as a person at this directory would write it."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -16,14 +16,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from keepbest.cli.departing_readers import let_readers_leave
-from keepbest.cli.sweep import for_people
 from keepbest.composition.build import check_all_targets
 from keepbest.composition.checks import check
 from keepbest.composition.explain import COMPOSITION_ERRORS, explain_composition
 from keepbest.composition.resolved import PlainConfig, resolve
 from keepbest.composition.search_path import USER_CONF, conf_dir, user_conf_first
 from keepbest.errors import ConfigError, KeepbestError
-from keepbest.records.locations import OUTPUTS, RUNS, new_id, point_latest
+from keepbest.records.locations import OUTPUTS, RUNS, for_people, new_id, point_latest
 from keepbest.records.run_record import RunRecord
 from keepbest.training.early_end import interruptions_recorded
 from keepbest.training.interruption import Interrupted, ended_by_signals, signals_held

@@ -32,8 +32,8 @@ class CsvTable(TensorDataModule):
         batch_size, val_fraction, test_fraction, split_seed, num_workers: see `TensorDataModule`.
 
     Raises:
-        ConfigError: a setting that cannot work; from `setup`, a column that the file does not have.
-        DataError: from `setup`, if the file is missing or unreadable, or holds values that cannot be trained on.
+        ConfigError: a setting that cannot work; from `setup`, a path or a column that is not there.
+        DataError: from `setup`, if the file is unreadable, or holds values that cannot be trained on.
     """
 
     standardize = True
@@ -87,7 +87,8 @@ class CsvTable(TensorDataModule):
 
         path = Path(self.path).expanduser()
         if not path.is_file():
-            raise DataError(f"path must name a file, got {self.path!r}. Set data.path: none is at {path.absolute()}.")
+            remedy = f"Set data.path: none is at {path.absolute()}"
+            raise ConfigError("path must name a file", received=self.path, remedy=remedy)
         try:
             table = pd.read_csv(path, sep=_separator(self.delimiter), low_memory=False)
         except (ValueError, OSError, EOFError) as error:  # pandas derives its parser errors from ValueError

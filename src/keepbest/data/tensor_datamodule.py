@@ -16,7 +16,7 @@ from keepbest.data.settings import check_fractions, check_integer
 from keepbest.data.splits import Indices, hold_out
 from keepbest.data.standardizer import Standardizer
 from keepbest.data.tensors import Batch, TensorTable, whole_batch
-from keepbest.errors import DataError
+from keepbest.errors import ConfigError, DataError
 
 
 class TensorDataModule(LightningDataModule, ABC):
@@ -49,8 +49,8 @@ class TensorDataModule(LightningDataModule, ABC):
         target_standardizer: the statistics used on regression targets, or None; `inverse` leads back to their unit.
 
     Raises:
-        ConfigError: a setting that cannot work.
-        DataError: from `setup`, if a split would be empty.
+        ConfigError: a setting that cannot work; from `setup`, fractions that leave a split empty.
+        DataError: from `setup`, where there are no samples.
     """
 
     task: str
@@ -115,9 +115,12 @@ class TensorDataModule(LightningDataModule, ABC):
         settings = " and ".join(f"{name}={value:g}" for name, value in self.fractions.items())
         for split, indices in splits.items():
             if len(indices) == 0:
-                raise DataError(
-                    f"the {split} split of {type(self).__name__} must not be empty: of {total} samples, {settings} "
-                    "leave none for it. Change the fractions, or provide more samples."
+                rule = f"the {split} split of {type(self).__name__} must not be empty"
+                if not total:
+                    raise DataError(f"{rule}: there is no sample at all. Provide samples.")
+                raise ConfigError(
+                    f"{rule}: of {total} samples, {settings} leave none for it",
+                    remedy="Change the fractions, or provide more samples",
                 )
 
     def _build_tables(self, samples: Samples) -> dict[str, TensorTable]:
@@ -158,6 +161,17 @@ class TensorDataModule(LightningDataModule, ABC):
     def test_dataloader(self) -> DataLoader[Batch]:
         """Return the test batches, in order."""
         return self._loader("test")
+
+    def raw_dataloader(self, split: str) -> DataLoader[Batch]:
+        """Return the samples of a split as `load` returns them, in order: not standardised, to be told from others.
+
+        Args:
+            split: "train", "val" or "test".
+        """
+        self.setup()
+        samples, chosen = self.load(), self.split_indices[split]
+        table = self._table(samples.inputs[chosen], samples.targets[chosen])
+        return DataLoader(table, batch_size=self.batch_size, collate_fn=whole_batch)
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """Return the test batches."""

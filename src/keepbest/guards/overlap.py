@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from typing import TYPE_CHECKING
 
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.utilities.seed import isolate_rng
 
 from keepbest.errors import ConfigError, DataError
 from keepbest.guards.dataset_parts import Source, sources_of
-from keepbest.guards.sample_reading import Reading, read_digests
+from keepbest.guards.identical_samples import Comparison, identical_samples, readable
 from keepbest.guards.shared_samples import percent, shared_samples
 
 if TYPE_CHECKING:
@@ -63,52 +61,32 @@ class OverlapGuard(Callback):
         _tell_shared(shared, is_global_zero=trainer.is_global_zero)
         if trainer.is_global_zero:
             others = [source for source, told in zip(val, shared, strict=True) if source and not told]
-            self._compare(_readable(train, others), _readable(others, train))
+            self._compare(readable(train, others), readable(others, train))
 
     def _compare(self, train: list[Source], val: list[Source]) -> None:
         if not train or not val:
             return
-        with isolate_rng():
-            try:  # inside, because isolate_rng does not restore what it kept when an error passes through it
-                readings = self._read(train, val)
-            except Exception as error:  # noqa: BLE001 - a dataset may raise anything; the training will show it
-                log.debug("training and validation samples are not compared: %s: %s", type(error).__name__, error)
-                return
-        self._tell_identical(*readings)
+        try:
+            found = identical_samples(val, train, self.max_seconds, self.max_samples)
+        except Exception as error:  # noqa: BLE001 - a dataset may raise anything; the training will show it
+            log.debug("training and validation samples are not compared: %s: %s", type(error).__name__, error)
+            return
+        self._tell_identical(found)
 
-    def _read(self, train: list[Source], val: list[Source]) -> tuple[Reading, Reading]:
-        start = time.monotonic()
-        of_val = read_digests(val, self.max_seconds / 2, self.max_samples)
-        left = self.max_seconds - (time.monotonic() - start) if of_val.digests else 0.0
-        return read_digests(train, left, self.max_samples), of_val
-
-    def _tell_identical(self, train: Reading, val: Reading) -> None:
-        known = set(train.digests)
-        count = sum(each in known for each in val.digests)
+    def _tell_identical(self, found: Comparison) -> None:
+        count, val, train = found.shared, found.of, found.among
         if count:
             log.warning(
                 "%d of %d validation samples (%s) are identical to training samples; on these the score is that of "
                 "the training. Remove duplicates before splitting.",
                 count, len(val.digests), percent(count, len(val.digests)),
             )  # fmt: skip
-        if not (train.is_complete and val.is_complete):
+        if not found.is_complete:
             log.info(
                 "looking for validation samples in the training data compared %d of %d validation samples with %d of "
                 "%d training samples, a fixed pseudo-random choice (max_seconds=%g, max_samples=%d).",
                 len(val.digests), val.total, len(train.digests), train.total, self.max_seconds, self.max_samples,
             )  # fmt: skip
-
-
-def _readable(sources: list[Source], others: list[Source]) -> list[Source]:
-    """Return the sources whose samples can be compared with the others'.
-
-    An unknown sampler may draw any part of its dataset. All of it is read, unless the others share the dataset.
-    """
-    return [
-        source
-        for source in sources
-        if source.is_map_style and (source.is_certain or not source.shares_base_with(others))
-    ]
 
 
 def _tell_shared(shared: list[str | None], *, is_global_zero: bool) -> None:

@@ -6,18 +6,18 @@ is written. What cannot be read is a row that says why.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from keepbest.errors import ConfigError, IntegrityError, RecordError
 from keepbest.reading.given_overrides import given_overrides
 from keepbest.reading.job_records import UNREADABLE
 from keepbest.reading.listed_run import COLUMNS, ListedRun, start_of, status_of_all
-from keepbest.reading.overrides import overrides_of, varying
+from keepbest.reading.overrides import common, overrides_of, varying
 from keepbest.reading.ranking import the_best
+from keepbest.reading.record_places import record_places
 from keepbest.reading.row_order import by_column, newest_first
 from keepbest.reading.row_values import RowValues
 from keepbest.reading.run_files import LARGEST_RECORD, require_file
@@ -31,9 +31,6 @@ from keepbest.records.store import RUN_FILE, SWEEP_FILE, read_record
 if TYPE_CHECKING:
     import pandas as pd
 
-_DEEPEST = 12  # directories inside each other
-_MOST = 1_000_000  # directories looked at
-
 
 def list_runs(
     outputs: str | Path = OUTPUTS, *, where: str | None = None, sort: str | None = None, jobs: bool = False
@@ -43,7 +40,8 @@ def list_runs(
     A row of a sweep has the results and the overrides of its best job, and the names of the overrides in which its jobs
     differ as `varying`. What did not happen is NA. `status` is that of the record; of a sweep how many jobs have which;
     `unreadable` where a record is refused, `problem` says why. Of a training that goes on or was killed,
-    `epochs_trained` is as far as its metrics go.
+    `epochs_trained` is as far as its metrics go. A training that jobs of a sweep share has the overrides that all of
+    them have. Links to directories are followed right below the directory and one level deeper.
 
     Args:
         outputs: the directory, at any height above them. In that of a sweep, its jobs are listed.
@@ -57,10 +55,14 @@ def list_runs(
     """
     import pandas as pd
 
-    from keepbest.reading.sweep_table import typed
+    from keepbest.reading.sweep_table import KINDS, of_kind
 
     rows = list(listed(outputs, where=where, sort=sort, jobs=jobs))
-    columns: dict[str, Any] = {name: typed([row.value(name) for row in rows]) for name in COLUMNS if name != "started"}
+    columns: dict[str, Any] = {
+        name: of_kind(KINDS.get(name, "string"), [row.value(name) for row in rows])
+        for name in COLUMNS
+        if name != "started"
+    }
     columns["started"] = pd.array([row.started for row in rows], dtype=pd.DatetimeTZDtype("us", "UTC"))
     return pd.DataFrame(columns, columns=list(COLUMNS))
 
@@ -110,8 +112,7 @@ def _rows_under(place: Path, *, jobs: bool) -> Iterator[ListedRun]:
     """Return a row for each run and each sweep; for each job where they are asked for, or the place is a sweep."""
     root = place.resolve()
     around = _sweep_around(root)
-    for directory, file in _found(root):
-        name = directory.relative_to(root).as_posix()
+    for name, directory, file in record_places(root):
         shown = str(place / name)
         if file == RUN_FILE:
             yield _run(directory, name, shown, around)
@@ -121,34 +122,7 @@ def _rows_under(place: Path, *, jobs: bool) -> Iterator[ListedRun]:
         except (RecordError, IntegrityError) as error:
             yield _unreadable(directory / file, name, shown, error)
             continue
-        yield from _jobs(contents, root, place) if jobs or directory == root else [_sweep(contents, name, shown)]
-
-
-def _found(root: Path) -> Iterator[tuple[Path, str]]:
-    """Return the directories that hold a record, and its name. Links are not followed, hidden ones not looked into."""
-    waiting = [(str(root), 0)]
-    looked = 0
-    while waiting and looked < _MOST:
-        place, depth = waiting.pop()
-        looked += 1
-        try:
-            with os.scandir(place) as entries:
-                inside = list(entries)
-        except OSError:  # not ours to read, or gone meanwhile
-            continue
-        names = {entry.name for entry in inside}
-        file = next((name for name in (SWEEP_FILE, RUN_FILE) if name in names), None)
-        if file:
-            yield Path(place), file
-        elif depth < _DEEPEST:
-            waiting += [(entry.path, depth + 1) for entry in inside if _is_plain_directory(entry)]
-
-
-def _is_plain_directory(entry: os.DirEntry[str]) -> bool:
-    try:
-        return not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
-    except OSError:
-        return False
+        yield from _jobs(contents, name, place) if jobs or directory == root else [_sweep(contents, name, shown)]
 
 
 def _sweep_around(place: Path) -> SweepDirectory | None:
@@ -169,6 +143,8 @@ def _run(directory: Path, name: str, shown: str, around: SweepDirectory | None) 
         return _unreadable(directory / RUN_FILE, name, shown, error)
     jobs = around.record.jobs if around else []
     job = next((job for job in jobs if around and around.jobs[job.number] == directory), None)
+    sharing = [one for one in jobs if around and one.trajectory and around.place / one.trajectory == directory]
+    overrides = overrides_of(job) if job else common(sharing) if sharing else given_overrides(directory, record)
     return ListedRun(
         name=name,
         path=shown,
@@ -176,7 +152,7 @@ def _run(directory: Path, name: str, shown: str, around: SweepDirectory | None) 
         status=record.status.value,
         record=record,
         directory=directory,
-        overrides=given_overrides(directory, record) if job is None else overrides_of(job),
+        overrides=overrides,
         varying=() if job is None else tuple(varying(jobs)),
         started=start_of(record),
         epochs_trained=trained_epochs(directory, record),
@@ -184,15 +160,12 @@ def _run(directory: Path, name: str, shown: str, around: SweepDirectory | None) 
     )
 
 
-def _jobs(contents: SweepContents, root: Path, place: Path) -> Iterator[ListedRun]:
+def _jobs(contents: SweepContents, sweep: str, place: Path) -> Iterator[ListedRun]:
     keys = tuple(varying(contents.jobs.values()))
     time = _time(_start(contents), contents.directory / SWEEP_FILE)
     for number, job in contents.jobs.items():
         directory, record = contents.directories[number], contents.records.get(number)
-        try:
-            name = (contents.directory / job.directory).relative_to(root).as_posix()
-        except ValueError:
-            name = job.directory
+        name = PurePosixPath(sweep, job.directory).as_posix()
         refused = contents.refused.get(number)
         yield ListedRun(
             name=name,
@@ -221,6 +194,7 @@ def _sweep(contents: SweepContents, name: str, shown: str) -> ListedRun:
         path=shown,
         kind="sweep",
         status=status_of_all(contents.statuses.values()),
+        statuses=frozenset(contents.statuses.values()),
         record=record,
         directory=None if best is None else contents.directories[best],
         overrides={} if best is None else overrides_of(contents.jobs[best]),

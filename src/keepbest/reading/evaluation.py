@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keepbest.errors import ConfigError, DataError, KeepbestError, did_you_mean
+from keepbest.reading.devices import accelerator_of
 from keepbest.reading.evaluated_data import LOADERS, failure_on, learnt_sizes, require_suited, samples_of
 from keepbest.reading.run_model import RunModel, set_up
 from keepbest.reading.telling import telling
+from keepbest.reading.trained_samples import TrainedSamples, trained_samples
 from keepbest.reading.undisturbed import generators_kept, interruptible, quiet, switches_kept, take_threads
 from keepbest.records.run_record import Evaluation, RunRecord
 from keepbest.records.versions import installed_version
@@ -24,7 +26,6 @@ SPLITS = {"val": "validation_step", "test": "test_step"}
 
 _SETTINGS = ("precision", "deterministic", "benchmark", "inference_mode")
 _LIMITS = ("limit_val_batches", "limit_test_batches", "overfit_batches")
-_ACCELERATORS = ("cpu", "gpu", "cuda", "mps", "auto")
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,16 @@ class Wanted:
         split: "val" or "test".
         data: the config of other data than the run's own, a mapping; None for those.
         device: in torch's words, or "auto".
+        own_place: where the relative paths of the run's own data start; None for the working directory. Other data are
+            compared with them.
+        tell: is told which samples of other data the model was trained on.
     """
 
     split: str
     data: Any
     device: str
+    own_place: Path | None = None
+    tell: Callable[[TrainedSamples], object] | None = None
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -65,12 +71,18 @@ def evaluation_of(wanted: Wanted, made: RunModel, checkpoint: dict[str, Any], re
     with generators_kept(), switches_kept(), quiet(), interruptible():
         take_threads(record.environment.threads)
         trainer = _trainer(made, wanted)
-        datamodule = _datamodule(made, wanted, checkpoint, trainer, record.seed)
+        datamodule = _datamodule(made, wanted.data, checkpoint, trainer, record.seed, wanted.split)
         model = made.model(checkpoint, "cpu")
         learnt = learnt_sizes(made, model)
         require_suited(learnt, datamodule, is_own=wanted.data is None)
         results = _results(trainer, model, datamodule, wanted.split, learnt)
         metrics, samples = _metrics(trainer, results, record.objective.monitor), samples_of(trainer, wanted.split)
+        if wanted.data is None:
+            overlap = None
+        else:  # last: reading the run's own data must not change a random number of the metrics
+            overlap = _overlap(
+                wanted, trainer, datamodule, lambda: _datamodule(made, None, checkpoint, trainer, record.seed)
+            )
     return Evaluation(
         split=wanted.split,
         data=None if wanted.data is None else dict(wanted.data),
@@ -81,7 +93,19 @@ def evaluation_of(wanted: Wanted, made: RunModel, checkpoint: dict[str, Any], re
         keepbest_version=installed_version(),
         samples=samples,
         cwd=None if wanted.data is None else str(Path.cwd()),
+        overlap=overlap,
     )
+
+
+def _overlap(
+    wanted: Wanted, trainer: Trainer, data: LightningDataModule, own_data: Callable[[], LightningDataModule]
+) -> int | None:
+    """Return how many of the evaluated samples the model was trained on; None where that cannot be told."""
+    loaders = trainer.val_dataloaders if wanted.split == "val" else trainer.test_dataloaders
+    known = trained_samples(data, wanted.split, loaders, own_data, wanted.own_place)
+    if wanted.tell is not None:
+        wanted.tell(known)
+    return known.found
 
 
 def _trainer(made: RunModel, wanted: Wanted) -> Trainer:
@@ -92,7 +116,7 @@ def _trainer(made: RunModel, wanted: Wanted) -> Trainer:
     settings = config if isinstance(config, dict) else {}
     names = (*_SETTINGS, *(_LIMITS if wanted.data is None else ()))
     taken = {name: settings[name] for name in names if settings.get(name) is not None}
-    accelerator, devices = _device(wanted.device, settings.get("accelerator"))
+    accelerator, devices = accelerator_of(wanted.device, settings.get("accelerator"))
     with telling(ConfigError, f"the run must be one that can be evaluated on device {wanted.device!r}"):
         return Trainer(
             **taken,
@@ -107,39 +131,37 @@ def _trainer(made: RunModel, wanted: Wanted) -> Trainer:
         )
 
 
-def _device(name: str, trained_on: object) -> tuple[str, int | list[int]]:
-    """Return Lightning's accelerator and devices for a device in torch's words."""
-    import torch
-    from lightning.pytorch.accelerators import AcceleratorRegistry
-
-    if name == "auto":
-        accelerator = trained_on if isinstance(trained_on, str) and trained_on in _ACCELERATORS else "auto"
-        kind = "cuda" if accelerator == "gpu" else accelerator
-        is_here = kind in ("auto", "cpu") or AcceleratorRegistry.get(kind).is_available()
-        return (accelerator if is_here else "auto"), 1
-    with telling(ConfigError, f"device must be auto, cpu, cuda, cuda:1 or mps, got {name!r}"):
-        device = torch.device(name)
-    if device.type == "cpu":
-        return "cpu", 1
-    return device.type, [device.index or 0]
-
-
 def _datamodule(
-    made: RunModel, wanted: Wanted, checkpoint: dict[str, Any], trainer: Trainer, seed: int | None
+    made: RunModel,
+    data: Mapping[str, Any] | None,
+    checkpoint: dict[str, Any],
+    trainer: Trainer,
+    seed: int | None,
+    split: str | None = None,
 ) -> LightningDataModule:
-    """Return the data as training saw them, where their split is drawn from the global generators, too."""
+    """Return the data as training saw them, where their split is drawn from the global generators, too.
+
+    Args:
+        made: makes them.
+        data: the config of others than the run's own.
+        checkpoint: the content of the best one.
+        trainer: that they are to belong to.
+        seed: of the run.
+        split: that is to be evaluated.
+    """
     from lightning.pytorch import seed_everything
 
     if seed is not None:
         with telling(ConfigError, "the run's seed must be one"):
             seed_everything(seed, workers=True, verbose=False)
-    datamodule = made.datamodule(wanted.data)
+    datamodule = made.datamodule(data)
     model = made.untrained_model()  # before the data are set up, for it draws from the generators, too
-    _require_split(model, datamodule, wanted.split)
+    if split is not None:
+        _require_split(model, datamodule, split)
     datamodule.trainer = trainer
     set_up(datamodule, "fit")
     state = checkpoint.get(type(datamodule).__qualname__)
-    if wanted.data is None and isinstance(state, dict):
+    if data is None and isinstance(state, dict):
         with telling(DataError, "the run's data module must take its state from the best checkpoint"):
             datamodule.load_state_dict(state)
     return datamodule

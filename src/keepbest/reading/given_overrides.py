@@ -11,6 +11,7 @@ from keepbest.reading.run_files import require_file
 from keepbest.records.run_record import RunRecord
 
 OVERRIDES_FILE = ".hydra/overrides.yaml"
+_MEMBERS_FILE = "members.json"  # in the directory of a training that jobs of a sweep share
 _LARGEST = 1 << 16  # bytes
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML may lack libyaml
 _AROUND = (yaml.StreamStartEvent, yaml.DocumentStartEvent, yaml.SequenceStartEvent,
@@ -20,14 +21,17 @@ _AROUND = (yaml.StreamStartEvent, yaml.DocumentStartEvent, yaml.SequenceStartEve
 def given_overrides(directory: Path, record: RunRecord) -> dict[str, str]:
     """Return the overrides of a run by key, without Hydra's own settings.
 
-    A run of a sweep has the sweep's command line: what Hydra noted is preferred.
+    A run of a sweep has the sweep's command line: what Hydra noted is preferred. Of a shared training, which no command
+    line describes, there are none.
 
     Args:
         directory: the run's, absolute and without links; it may be anybody's.
         record: of the run.
     """
     noted = _noted(directory)
-    return by_key(record.environment.argv[1:] if noted is None else noted)
+    if noted is None:
+        noted = [] if (directory / _MEMBERS_FILE).exists() else record.environment.argv[1:]
+    return by_key(noted)
 
 
 def by_key(arguments: list[str]) -> dict[str, str]:

@@ -41,6 +41,7 @@ class ListedRun:
         time: seconds since the epoch by which rows are in order: when the run or its sweep began, or, where that is not
             known, when its record was written.
         problem: why it cannot be read.
+        statuses: of a sweep, those that its jobs have.
     """
 
     name: str
@@ -55,6 +56,7 @@ class ListedRun:
     epochs_trained: int | None = None
     time: float = 0.0
     problem: str | None = None
+    statuses: frozenset[str] = frozenset()
 
     @property
     def score(self) -> float | None:

@@ -7,102 +7,117 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from keepbest.errors import ConfigError, did_you_mean
+from keepbest.errors import ConfigError
+from keepbest.reading.metric_columns import epoch_column, is_counter, metric_column, whole_epochs
 from keepbest.reading.run_files import LARGEST_TABLE
 from keepbest.stopping.trajectory import Trajectory, precision_told_by
 
-_EPOCH = "epoch"
-_COUNTERS = frozenset({_EPOCH, "step", "global_step", "iteration", "wall time", "wall_time", "time", "timestamp"})
-_MOST_NAMES = 20
+_DELIMITERS = ",;\t"
 
 
-def read_metric_csv(path: Path, monitor: str | None) -> tuple[str, Trajectory]:
+def read_metric_csv(path: Path, monitor: str | None, left_out: list[str]) -> tuple[str, Trajectory]:
     """Return the name of a metric, and its checks.
 
     A column `epoch` says where each check was made; without one, as in TensorBoard's export, each counts as an epoch.
+    Commas, semicolons or tabs part the cells. Empty lines, and those that begin with `#` before the names, are skipped.
 
     Args:
         path: the file, with a row of names.
         monitor: the metric's column; None where there is no other than counters and times.
+        left_out: takes up what was not read, in words: a last row that is not whole, as of a log that goes on.
 
     Raises:
         ConfigError: for a file that cannot be read so, and where the column is not clear.
     """
-    columns = _columns(path)
-    name = _chosen(path, columns, monitor)
-    rows = [row for row, cell in enumerate(columns[name]) if cell.strip()]
-    values = np.array([_number(path, name, row, columns[name][row]) for row in rows], dtype=np.float64)
-    return name, Trajectory(values, precision_told_by(values), _epochs(path, columns, rows), name=path.name)
+    table = _read(path, left_out)
+    filled = [name for name in table.names if not is_counter(name) and any(cell for _, cell in table.column(name))]
+    name = metric_column(path.name, filled, monitor)
+    checks = [(line, cell) for line, cell in table.column(name) if cell]
+    values = np.array([table.number(name, line, cell) for line, cell in checks], dtype=np.float64)
+    epochs = _epochs(table, {line for line, _ in checks})
+    return name, Trajectory(values, precision_told_by(values), epochs, name=path.name)
 
 
-def _columns(path: Path) -> dict[str, list[str]]:
-    """Return the cells of each column."""
+@dataclass(frozen=True)
+class _Table:
+    """The cells of a file.
+
+    Args:
+        path: the file.
+        names: of the columns.
+        rows: each with the number of its line in the file, from 1.
+    """
+
+    path: Path
+    names: list[str]
+    rows: list[tuple[int, list[str]]]
+
+    def column(self, name: str) -> Iterator[tuple[int, str]]:
+        place = self.names.index(name)
+        return ((line, cells[place].strip()) for line, cells in self.rows)
+
+    def number(self, name: str, line: int, cell: str) -> float:
+        try:
+            return float(cell)
+        except ValueError:
+            comma = "," in cell and cell.replace(",", "", 1).lstrip("+-").isdigit()
+            raise ConfigError(
+                f"column {name!r} of {self.path.name} must hold numbers, line {line}",
+                received=cell,
+                remedy="Write decimals with a point" if comma else None,
+            ) from None
+
+
+def _read(path: Path, left_out: list[str]) -> _Table:
+    """Return the table of a file."""
     try:
         if path.stat().st_size > LARGEST_TABLE:
             raise ConfigError(f"a CSV file must have at most {LARGEST_TABLE} bytes", received=str(path))
         text = path.read_text(encoding="utf-8-sig")
-        names, *rows = csv.reader(io.StringIO(text, newline=""), strict=True) if text.strip() else ([],)
+        lines = list(_lines(text))
     except (OSError, ValueError, csv.Error) as error:
         raise ConfigError(f"a history must be a readable CSV file: {error}", received=str(path)) from error
-    rows = [row for row in rows if row]
-    if not names or not rows or len(set(names)) != len(names):
-        raise ConfigError("a CSV file must begin with a row of different names, and have rows", received=str(path))
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(names):
+    if not lines:
+        raise ConfigError("a CSV file must have a row of names, this one is empty", received=str(path))
+    (_, first), *rows = lines
+    names = [name.strip() for name in first]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ConfigError("the columns of a CSV file must have different names", received=", ".join(sorted(twice)))
+    if rows and len(rows[-1][1]) < len(names) and not text.endswith(("\n", "\r")):
+        left_out.append(f"{path.name}: its last line is not whole")
+        rows.pop()
+    if not rows:
+        raise ConfigError("a CSV file must have rows below the names of its columns", received=str(path))
+    for line, cells in rows:
+        if len(cells) != len(names):
             raise ConfigError(
-                f"each row of a CSV file must have {len(names)} cells, row {number} has {len(row)}", received=str(path)
+                f"each row of a CSV file must have as many cells as the row of names, {len(names)}; "
+                f"line {line} has {len(cells)}",
+                received=str(path),
             )
-    return {name.strip(): list(cells) for name, cells in zip(names, zip(*rows, strict=True), strict=True)}
+    return _Table(path, names, rows)
 
 
-def _chosen(path: Path, columns: dict[str, list[str]], monitor: str | None) -> str:
-    metrics = [name for name in columns if name.lower() not in _COUNTERS and any(map(str.strip, columns[name]))]
-    if monitor is None and len(metrics) == 1:
-        return metrics[0]
-    if monitor is None:
-        raise ConfigError(
-            f"monitor must name the column to look at in {path.name}, which has {len(metrics)} that may be meant",
-            remedy=f"Give monitor as one of {_listed(metrics)}" if metrics else None,
-        )
-    if monitor not in metrics:
-        near = did_you_mean(monitor, metrics)
-        raise ConfigError(
-            f"monitor must name a column of {path.name} with a metric",
-            received=monitor,
-            remedy=f"{near} It has {_listed(metrics) or 'none'}".lstrip(),
-        )
-    return monitor
+def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Return the rows that say something, each with the number of the line that it ends in."""
+    skipped, rest = 0, text
+    while rest and (not (first := rest.partition("\n")[0]).strip() or first.lstrip().startswith("#")):
+        skipped, rest = skipped + 1, rest.partition("\n")[2]
+    head = rest.partition("\n")[0]
+    reader = csv.reader(io.StringIO(rest, newline=""), delimiter=max(_DELIMITERS, key=head.count), strict=True)
+    return ((skipped + reader.line_num, cells) for cells in reader if any(map(str.strip, cells)))
 
 
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more
-
-
-def _number(path: Path, name: str, row: int, cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        raise ConfigError(f"column {name!r} of {path.name} must hold numbers, row {row + 1}", received=cell) from None
-
-
-def _epochs(
-    path: Path, columns: dict[str, list[str]], rows: Iterable[int]
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    name = next((name for name in columns if name.lower() == _EPOCH), None)
+def _epochs(table: _Table, lines: set[int]) -> NDArray[np.int64]:
+    name = epoch_column(table.names)
     if name is None:
-        return np.arange(len(list(rows)), dtype=np.int64)
-    numbers = [_number(path, name, row, columns[name][row]) for row in rows]
-    for number in numbers:
-        if not (number.is_integer() and 0 <= number < np.iinfo(np.int64).max):
-            raise ConfigError(
-                f"column {name!r} of {path.name} must hold whole numbers, from 0",
-                received=number,
-                remedy="Rename the column, and each check counts as an epoch",
-            )
-    return np.array([int(number) for number in numbers], dtype=np.int64)
+        return np.arange(len(lines), dtype=np.int64)
+    cells = [(line, cell) for line, cell in table.column(name) if line in lines]
+    return whole_epochs(name, table.path.name, [table.number(name, line, cell) for line, cell in cells])

@@ -13,14 +13,18 @@ if TYPE_CHECKING:
     from keepbest.composition.resolved import PlainConfig
 
 
-def opening_expression(directory: Path, opener: str = "open_run") -> str:
-    """Return the expression that opens a run or a sweep, which may be anybody's: nothing of it is trusted.
+def opening_expression(directory: Path, opener: str = "open_run", config: PlainConfig | None = None) -> str:
+    """Return the expression that opens a run or a sweep, which may be anybody's: it never says `trust=True`.
 
     Args:
         directory: of the run or the sweep, as it is to be shown.
         opener: the public name that opens it.
+        config: of a run; the modules that its model and data come from are named.
     """
-    return f"keepbest.{opener}({json.dumps(str(directory), ensure_ascii=False)})"
+    made = [config.get(section) for section in ("model", "data")] if config else []
+    modules = list(modules_wanted_by(made))
+    named = f", modules={json.dumps(modules)}" if modules else ""
+    return f"keepbest.{opener}({json.dumps(str(directory), ensure_ascii=False)}{named})"
 
 
 def opening_line(run_dir: Path, config: PlainConfig | None = None) -> str:

@@ -28,6 +28,12 @@ def overrides_of(job: SweepJob) -> dict[str, str]:
     return {key.lstrip("+~"): value for key, _, value in pairs}
 
 
+def common(jobs: Sequence[SweepJob]) -> dict[str, str]:
+    """Return the overrides that all jobs have, by key."""
+    first, *others = [overrides_of(job) for job in jobs] or [{}]
+    return {key: value for key, value in first.items() if all(one.get(key) == value for one in others)}
+
+
 def varying(jobs: Iterable[SweepJob]) -> list[str]:
     """Return the keys of the overrides in which jobs differ, in the order in which they were given."""
     seen: dict[str, set[str | None]] = {}

@@ -40,9 +40,9 @@ class RepeatedScore:
     def __str__(self) -> str:
         if self.measured == self.recorded:
             return "yes, the same score bit for bit"
-        near = f"yes, within {self.tolerance:.2g}" if self._is_near else "no"
+        near = f"yes, within {self.tolerance:.2g}" if self.is_near else "no"
         text = f"{near}: {self.monitor} was {self.recorded!r}, is {self.measured!r}, {self._difference:.2g} from it"
-        twice = not self._is_near and self.counts_twice
+        twice = not self.is_near and self.counts_twice
         return f"{text}; it was trained in several processes, which count some samples twice" if twice else text
 
     def require(self) -> None:
@@ -51,16 +51,17 @@ class RepeatedScore:
         Raises:
             VerificationError: for such a score.
         """
-        if not self._is_near and not self.counts_twice:
+        if not self.is_near and not self.counts_twice:
             raise VerificationError(self.monitor, self.recorded, self.measured, self.tolerance, remedy=_REMEDY)
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the new score is the recorded one, within the tolerance."""
+        return self.measured == self.recorded or self._difference <= self.tolerance
 
     @property
     def _difference(self) -> float:
         return abs(self.measured - self.recorded)
-
-    @property
-    def _is_near(self) -> bool:
-        return self.measured == self.recorded or self._difference <= self.tolerance
 
 
 def repeated_score(
@@ -94,13 +95,31 @@ def warn_of_another_score(evaluation: Evaluation, record: RunRecord) -> None:
         record: of the run.
     """
     scores = _scores(evaluation, record)
-    if scores is not None and not math.isclose(*scores, rel_tol=RELATIVE_TOLERANCE):
+    if scores is not None and is_another_score(evaluation, record):
         warnings.warn(
             f"{record.objective.monitor} of the best checkpoint came out as {scores[1]!r}, recorded is {scores[0]!r}: "
             "the data are not what they were, validation is random, or it ran in several processes, which count some "
             "samples twice.",
             stacklevel=3,
         )
+
+
+def is_another_score(evaluation: Evaluation, record: RunRecord) -> bool:
+    """Return whether the run's own validation data gave another score than the recorded one.
+
+    An entry that says so was compared when it was made, by `repeated_score`; of others what lies beyond a thousandth is
+    another score, which is more than another device does.
+
+    Args:
+        evaluation: of the best checkpoint.
+        record: of the run.
+    """
+    scores = _scores(evaluation, record)
+    if scores is None:
+        return False
+    if evaluation.repeated is not None:
+        return not evaluation.repeated
+    return not math.isclose(*scores, rel_tol=RELATIVE_TOLERANCE)
 
 
 def _scores(evaluation: Evaluation, record: RunRecord) -> tuple[float, float] | None:

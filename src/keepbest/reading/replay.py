@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from keepbest.errors import ConfigError
-from keepbest.reading.histories import Histories, Wanted, histories_of
+from keepbest.reading.histories import Histories, histories_of
+from keepbest.reading.history import Wanted
+from keepbest.reading.recommendation import Recommendation
+from keepbest.reading.recorded_stopping import Recorded
 from keepbest.stopping.comparison import Mode
 from keepbest.stopping.outcomes import Numbers, Outcomes
 from keepbest.stopping.policy import StoppingPolicy
-from keepbest.stopping.policy_grid import AXES, PolicyGrid, policy_grid
+from keepbest.stopping.policy_grid import PolicyGrid, policy_grid
 from keepbest.stopping.replay import replay_policies
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 PATIENCE = range(1, 51)
 """The patiences that are tried where none are named."""
+_MOST_OUTCOMES = 100_000_000  # policies times histories: 9 bytes each, and a table's row for those that are looked at
 
 
 def replay(
@@ -33,19 +36,20 @@ def replay(
     *,
     patience: ArrayLike | Iterable[int] = PATIENCE,
     min_delta: ArrayLike | Iterable[float] = 0.0,
-    baseline: float | Iterable[float | None] | None = None,
-    start_from_epoch: int | Iterable[int] = 0,
+    baseline: float | Iterable[float | None] | Recorded | None = "recorded",
+    start_from_epoch: int | Iterable[int] | Recorded = "recorded",
     mode: Mode | None = None,
     monitor: str | None = None,
-    stopping_threshold: float | None = None,
-    divergence_threshold: float | None = None,
-    check_finite: bool = True,
+    stopping_threshold: float | Recorded | None = "recorded",
+    divergence_threshold: float | Recorded | None = "recorded",
+    check_finite: bool | Recorded = "recorded",
     min_epochs: int | None = None,
 ) -> Replay:
     """Return what every combination of policy settings would have done on recorded histories.
 
     Each result is the one that `StoppingPolicy` gives check by check. Nothing is trained, and nothing of a run is
-    executed.
+    executed. Settings that are "recorded" are those of the run's early stopping; where there is no record of them, as
+    for a table, or where the histories differ in them, they are the defaults of `StoppingPolicy`.
 
     Args:
         history: a `Run`; the path of a run, of a sweep (each distinct training of it that has a finite best is one
@@ -53,7 +57,7 @@ def replay(
             such as one per seed.
         patience: in checks, a number or several; 1 to 50 unless they are named.
         min_delta: in the metric's units, a number or several.
-        baseline: None, a number, or several.
+        baseline: None for none, a number, or several.
         start_from_epoch: in epochs from 0, a number or several.
         mode: "min" or "max"; needed where the history has no record of its objective.
         monitor: the metric; needed where a table has several, and no record of its objective.
@@ -63,41 +67,27 @@ def replay(
         min_epochs: before any stop; None for those of a run's trainer, 0 without one.
 
     Raises:
-        ConfigError: for settings that cannot work, and what is no history.
+        ConfigError: for settings that cannot work, what is no history, and more policies than memory has room for.
         KeepbestError: when a run cannot be opened.
     """
     histories = histories_of(history, Wanted(monitor, mode, _checked(min_epochs)))
-    common = StoppingPolicy(
-        mode=histories.objective.mode,
-        stopping_threshold=stopping_threshold,
-        divergence_threshold=divergence_threshold,
-        check_finite=check_finite,
-    )
-    return Replay(histories, policy_grid(common, patience, min_delta, baseline, start_from_epoch))
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """A policy, and what it came to: means and worst cases over the histories.
-
-    Args:
-        policy: its settings.
-        epochs: the mean number of epochs.
-        regret: the mean regret.
-        worst_regret: the largest one.
-    """
-
-    policy: StoppingPolicy
-    epochs: float
-    regret: float
-    worst_regret: float
-
-    @property
-    def overrides(self) -> list[str]:
-        """The settings as `keepbest train` takes them, beside what the histories were trained with."""
-        settings = self.policy.as_dict()
-        shown = [name for name in AXES if name in AXES[:2] or settings[name] not in (None, 0)]
-        return [f"callbacks.early_stopping.{name}={settings[name]}" for name in shown]
+    given = {
+        "baseline": baseline,
+        "start_from_epoch": start_from_epoch,
+        "stopping_threshold": stopping_threshold,
+        "divergence_threshold": divergence_threshold,
+        "check_finite": check_finite,
+    }
+    settings = histories.stopping.filled(given)
+    axes = settings.pop("baseline"), settings.pop("start_from_epoch")
+    common = StoppingPolicy(mode=histories.objective.mode, **settings)
+    grid = policy_grid(common, patience, min_delta, *axes)
+    if grid.size * len(histories.trajectories) > _MOST_OUTCOMES:
+        received = f"{grid.size:,} policies on {len(histories.trajectories):,}"
+        raise ConfigError(
+            f"policies times histories must be at most {_MOST_OUTCOMES:,}", received=received, remedy="Name fewer"
+        )
+    return Replay(histories, grid, histories.stopping.noteworthy(given))
 
 
 class Replay:
@@ -113,10 +103,12 @@ class Replay:
         repeated: how many trainings of a sweep are left out because they repeat another one.
         differing: the overrides in which the histories of a sweep differ, apart from the seed and the policy: where
             there are some, means are over different experiments.
+        kept: the settings of all policies that are not the defaults, because the histories were trained with them.
     """
 
-    def __init__(self, histories: Histories, grid: PolicyGrid) -> None:
-        self.objective, self.grid, notes = histories.objective, grid, histories.notes
+    def __init__(self, histories: Histories, grid: PolicyGrid, kept: dict[str, Any]) -> None:
+        self.objective, self.grid, self.kept, notes = histories.objective, grid, kept, histories.notes
+        self._stopping = histories.stopping
         self.left_out, self.repeated, self.differing = notes.left_out, notes.repeated, notes.differing
         self.outcomes: list[Outcomes] = [replay_policies(one, grid) for one in histories.trajectories]
 
@@ -185,7 +177,9 @@ class Replay:
             return None
         best = int(good[0])
         facts = (self.mean_epochs, self.mean_regret, self.worst_regret)
-        return Recommendation(self.grid.policy(best), *(float(fact.ravel()[best]) for fact in facts))
+        policy = self.grid.policy(best)
+        overrides = self._stopping.overrides_for(policy)
+        return Recommendation(policy, overrides, *(float(fact.ravel()[best]) for fact in facts))
 
     def pareto(self) -> pd.DataFrame:
         """Return the policies that no other beats in both mean epochs and mean regret, the fewest epochs first.
@@ -207,7 +201,8 @@ class Replay:
         """
         from keepbest.reports.replay import draw_front
 
-        return draw_front(self, self.recommend(max_regret), None if path is None else Path(path), ax)
+        file = None if path is None else Path(path)
+        return draw_front(self, self.recommend(max_regret), file, ax, max_regret=max_regret)
 
     @functools.cached_property
     def front(self) -> NDArray[np.intp]:

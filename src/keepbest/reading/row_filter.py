@@ -17,6 +17,7 @@ from typing import Any
 from keepbest.errors import ConfigError
 from keepbest.reading.choices import NullOption
 from keepbest.reading.moments import Moment
+from keepbest.reading.words import Word, require_known
 
 Lookup = Callable[[str], Any]
 """Returns the value that a row has for a name; None for what did not happen."""
@@ -37,8 +38,9 @@ class RowFilter:
 
     A comparison with what a row lacks (None, and NaN) is false, whatever it is compared by; `x is null` and
     `x is not null` ask for it. Numbers are compared with numbers, texts with texts: a comparison by size of anything
-    else is false. A time is compared with a text as far as that is written. A name alone is true where the value is
-    `true`.
+    else is false. A time is compared with a text as far as that is written. A word, such as a reason, equals a text
+    that is written as it is printed, too; the status of a sweep equals that of each of its jobs, so that == and in ask
+    whether any job has it, != and not in whether none has. A name alone is true where the value is `true`.
 
     Args:
         text: the condition. A name may have dots and slashes (`model.optimizer.lr`, `model/optimizer`); one that Python
@@ -74,7 +76,10 @@ class RowFilter:
         return bool(self._part(lookup))
 
     def require_sense(self, values: Mapping[str, Sequence[Any]]) -> None:
-        """Refuse what no row can meet: a name alone that is never true or false, a number compared with texts only.
+        """Refuse what no row can meet.
+
+        That is a name alone that is never true or false, a number compared with texts only, and a column of few words
+        compared with another.
 
         Args:
             values: those of all rows by name.
@@ -89,6 +94,7 @@ class RowFilter:
                                   received=name, remedy=_EXAMPLE)  # fmt: skip
         for name, literals in self._compared:
             found = there[name]
+            require_known(name, literals, found)
             if found and all(map(_is_number, found)) and all(isinstance(item, str) for item in literals):
                 raise ConfigError(f"{name} is a number in every run, and is compared with numbers",
                                   received=literals[0], remedy="Write a number, without quotes")  # fmt: skip
@@ -239,10 +245,17 @@ def _comparable(one: Any, other: Any) -> bool:
 def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_equal, one, other))
+    if isinstance(one, Word) or isinstance(other, Word):
+        return not _written(one).isdisjoint(_written(other))
     if _comparable(one, other):
         one, other = _alike_written(one, other)
         return bool(one == other)
     return type(one) is type(other) and bool(one == other)
+
+
+def _written(value: Any) -> frozenset[Any]:
+    """Return what a value equals."""
+    return value.written if isinstance(value, Word) else frozenset({value} if isinstance(value, str) else ())
 
 
 def _alike_written(one: Any, other: Any) -> tuple[Any, Any]:
@@ -259,5 +272,5 @@ def _is_among(one: Any, other: Any, wanted: bool) -> bool:
     if _lacks(one, other):
         return False
     if isinstance(one, str) and isinstance(other, str):
-        return (one in other) is wanted
+        return any(text in whole for text in _written(one) for whole in _written(other)) is wanted
     return isinstance(other, list) and any(_equal(one, item) for item in other) is wanted

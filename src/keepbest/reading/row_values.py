@@ -16,6 +16,7 @@ from keepbest.reading.config_reader import ConfigReader
 from keepbest.reading.listed_run import ALIASES, COLUMNS, ListedRun
 from keepbest.reading.moments import Moment
 from keepbest.reading.overrides import value_of
+from keepbest.reading.words import VOCABULARY, Word
 
 Lookup = Callable[[ListedRun], Any]
 _POLICY = "callbacks.early_stopping."
@@ -49,7 +50,7 @@ class RowValues:
     def _lookup(self, name: str) -> Lookup:
         column = ALIASES.get(name, name)
         if column in COLUMNS:
-            return lambda row: _plain(row.value(column))
+            return lambda row: _comparable(row, column)
         keys = self._keys_meant(name)
         return lambda row: None if keys[id(row)] is None else self._value(row, str(keys[id(row)]))
 
@@ -146,5 +147,9 @@ def _dotted(key: str) -> str:
     return key.replace("/", ".")
 
 
-def _plain(value: Any) -> Any:
+def _comparable(row: ListedRun, column: str) -> Any:
+    """Return the value of a column as conditions compare it; the status of a sweep is that of any of its jobs."""
+    value = row.value(column)
+    if column in VOCABULARY and isinstance(value, str):
+        return Word.of(value, row.statuses if column == "status" else ())
     return Moment.of(value) if isinstance(value, datetime) else value

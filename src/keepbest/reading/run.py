@@ -10,7 +10,7 @@ The hashes lie beside what they were taken of: they tell that nothing was damage
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,8 @@ from keepbest.errors import ConfigError, did_you_mean
 from keepbest.reading.compared_files import ComparedFiles
 from keepbest.reading.known_record import KnownRecord
 from keepbest.reading.named_modules import checked_modules
-from keepbest.records.locations import OUTPUTS, newest_run, run_directory
+from keepbest.reading.newest import newest_run
+from keepbest.records.locations import OUTPUTS, run_directory
 from keepbest.records.metrics_table import RecordedCheck, read_checks, read_metrics
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from keepbest.composition.resolved import PlainConfig
     from keepbest.reading.prediction import Predictor
     from keepbest.reading.run_model import RunModel
+    from keepbest.reading.trained_samples import TrainedSamples
     from keepbest.records.run_record import Evaluation
 
 
@@ -40,7 +42,8 @@ def open_run(path: str | Path, *, trust: bool = False, modules: Sequence[str] = 
         trust: whether to do whatever the run says, as if it were your own: call any function that its config names,
             follow paths out of its directory, accept a record that was edited. A checkpoint that does not match its
             recorded hash is refused all the same, and is never unpickled.
-        modules: modules of yours whose classes its config may name, such as `["my_module"]`; their code is executed.
+        modules: modules of yours whose classes its config may name, such as `["my_module"]`; their code is executed
+            when its model or data are made, and one that is not there is refused then.
 
     Raises:
         RecordError: when there is no run, or its record cannot be read or leads out of the directory.
@@ -92,7 +95,7 @@ class Run:
     def _repr_html_(self) -> str:
         from keepbest.reading.views import run_html
 
-        return run_html(self._known.value, self.directory)
+        return run_html(self._known.value, self.directory, lambda: self.config)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -245,6 +248,9 @@ class Run:
         The config's callbacks, loggers, plugins and strategy take no part, so that a metric that a callback logs is
         missing; of a run that is opened with `trust=True`, callbacks of your own do.
 
+        The samples of other data are looked for in the run's own training split, for a few seconds: there is a warning
+        where the model was trained on some, and where that cannot be told.
+
         Args:
             split: "val" or "test".
             data: the config of another data module, a plain dict with a `_target_`; None for the run's own. It prepares
@@ -257,18 +263,27 @@ class Run:
             DataError: when the split has no batches, or the data cannot be read.
         """
         from keepbest.reading.repeated_score import warn_of_another_score
+        from keepbest.reading.trained_samples import warn_of_trained_samples
 
-        found = self.evaluation(split, data=data, device=device)
+        told: list[TrainedSamples] = []
+        found = self.evaluation(split, data=data, device=device, tell=told.append)
+        warn_of_trained_samples(told)
         warn_of_another_score(found, self._known.value)
         return found.metrics
 
     def evaluation(
-        self, split: str = "val", *, data: Mapping[str, Any] | None = None, device: str = "auto"
+        self,
+        split: str = "val",
+        *,
+        data: Mapping[str, Any] | None = None,
+        device: str = "auto",
+        own_place: Path | None = None,
+        tell: Callable[[TrainedSamples], object] | None = None,
     ) -> Evaluation:
-        """Return what `evaluate` does, with what it was measured on: an entry of the record's `evaluations`."""
+        """Return what `evaluate` does, as an entry of the record; see `keepbest.reading.evaluation.Wanted`."""
         from keepbest.reading.evaluation import Wanted, evaluation_of
 
-        wanted, made = Wanted(split, data, device), self._made
+        wanted, made = Wanted(split, data, device, own_place, tell), self._made
         checkpoint = self._known.compared(self._files.read_best)
         return evaluation_of(wanted, made, checkpoint, self._known.value)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keepbest.errors import ConfigError, DataError, IntegrityError
+from keepbest.reading.named_modules import require_found
 from keepbest.reading.telling import telling
 
 if TYPE_CHECKING:
@@ -117,11 +118,17 @@ class RunModel:
 
     @functools.cached_property
     def allowance(self) -> Allowance:
-        """What may be made."""
+        """What may be made.
+
+        Raises:
+            ConfigError: for a module that is not here.
+        """
         from keepbest.composition.allowance import Allowance, modules_wanted_by
 
         made = [self.config.get(section) for section in ("model", "data")]
-        return Allowance(self.directory, self._modules, self._trust, modules_wanted_by(made, self._modules))
+        wanted = modules_wanted_by(made, self._modules)
+        require_found(self._modules, wanted)
+        return Allowance(self.directory, self._modules, self._trust, wanted)
 
     def _made(self, node: dict[str, Any], *, configured: bool) -> LightningModule:
         from lightning.pytorch import LightningModule

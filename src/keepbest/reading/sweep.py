@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 from keepbest.errors import RecordError
 from keepbest.reading.job_records import JobRecords, statuses
 from keepbest.reading.named_modules import checked_modules
+from keepbest.reading.newest import newest_sweep
 from keepbest.reading.ranking import objective_of_all, ranked, the_best
 from keepbest.reading.run import Run
 from keepbest.reading.sweep_directory import SweepDirectory
-from keepbest.records.locations import OUTPUTS, newest_sweep, run_directory
+from keepbest.reading.wording import counted, ranges
+from keepbest.records.locations import OUTPUTS, run_directory
 from keepbest.records.run_record import RunRecord
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 30
 """Jobs that a notebook shows of a sweep."""
+
+_LONGEST_RANGES = 200  # characters
 
 
 def open_sweep(path: str | Path, *, trust: bool = False, modules: Sequence[str] = ()) -> Sweep:
@@ -46,7 +50,7 @@ def open_sweep(path: str | Path, *, trust: bool = False, modules: Sequence[str] 
 
 
 def latest_sweep(outputs: str | Path = OUTPUTS, *, trust: bool = False, modules: Sequence[str] = ()) -> Sweep:
-    """Open the sweep that was launched last.
+    """Open the sweep that was launched last, whatever its name: the one whose first job began last.
 
     Args:
         outputs: the directory that holds `sweeps`.
@@ -81,7 +85,7 @@ class Sweep:
         return len(self._jobs)
 
     def __repr__(self) -> str:
-        text = f"<Sweep {self._files.record.id}: {_count(len(self), 'job')}>"
+        text = f"<Sweep {self._files.record.id}: {counted(len(self), 'job')}>"
         return text if text.isprintable() else repr(text)  # a terminal obeys some characters
 
     @property
@@ -159,7 +163,9 @@ class Sweep:
         return draw_heatmap(grid_of(table, x, y, value, aggregate), ax)
 
     def curves(self, *, ax: Any = None) -> Figure:
-        """Draw the objective's metric over the epochs of each distinct training, and where it ended for which jobs.
+        """Draw the objective's metric over the epochs of each distinct training, and where it ended for its jobs.
+
+        These are named by their numbers as far as there is room.
 
         Args:
             ax: the matplotlib axes to draw in; None makes a new figure.
@@ -176,8 +182,8 @@ class Sweep:
         curves = curves_of(self._jobs, records, best, self._files.inside, self._open)
         if objective is None or not curves:
             raise RecordError("the curves of a sweep begin with the first check of a training, there is none yet.")
-        trainings = _count(len(curves), "training")
-        title = f"{_count(len(records), 'job')}, {trainings}"
+        trainings = counted(len(curves), "training")
+        title = f"{counted(len(records), 'job')}, {trainings}"
         if best is not None:
             title += f"; best: job {best}, {objective.monitor} {records[best].best_model_score:.6g}"
             title += f" in epoch {records[best].best_epoch}"
@@ -196,7 +202,7 @@ class Sweep:
         if refused:
             number, error = next(iter(refused.items()))
             warnings.warn(
-                f"{_count(len(refused), 'record')} of this sweep cannot be read; job {number}: {error}", stacklevel=3
+                f"{counted(len(refused), 'record')} of this sweep cannot be read; job {number}: {error}", stacklevel=3
             )
         return records, table_of(self._jobs, records, statuses(self._jobs, records, refused), self._directories)
 
@@ -212,6 +218,9 @@ class _Runs(Mapping[int, Run]):
         self._opened: dict[int, Run] = {}
 
     def __getitem__(self, number: int) -> Run:
+        if number not in self._directories:
+            there = ranges(self._directories)[:_LONGEST_RANGES] or "none"
+            raise KeyError(f"a run of a sweep is found by the number of its job ({there}), got {number!r}")
         if number not in self._opened:
             self._opened[number] = Run(self._directories[number], trust=self._trust, modules=self._modules)
         return self._opened[number]
@@ -223,13 +232,9 @@ class _Runs(Mapping[int, Run]):
         return len(self._directories)
 
     def __repr__(self) -> str:
-        return f"<{_count(len(self), 'run')}>"
+        return f"<{counted(len(self), 'run')}>"
 
 
 def _order(numbers: Mapping[int, Path], records: Mapping[int, RunRecord]) -> list[int]:
     """Return all numbers, the best first, those without a record last."""
     return [*ranked(records), *(number for number in numbers if number not in records)]
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -10,6 +10,7 @@ from keepbest.errors import IntegrityError, RecordError
 from keepbest.reading.job_records import JobRecords, statuses
 from keepbest.reading.run_files import LARGEST_RECORD, require_file, require_inside
 from keepbest.reading.sweep_directory import SweepDirectory
+from keepbest.reading.trained_epochs import trained_epochs
 from keepbest.records.run_record import RunRecord
 from keepbest.records.store import RUN_FILE, read_record
 from keepbest.records.sweep_record import SweepJob, SweepRecord
@@ -37,23 +38,28 @@ class SweepContents:
     refused: Mapping[int, Exception]
     statuses: Mapping[int, str]
 
-    def trained_epochs(self) -> int:
-        """Return how many epochs were trained, those of a shared training once, as far as records say."""
+    @property
+    def trainings(self) -> dict[str, list[int]]:
+        """The numbers of the jobs whose each training is, by its directory as the record has it."""
         groups: dict[str, list[int]] = {}
         for number, job in self.jobs.items():
             groups.setdefault(job.trajectory or job.directory, []).append(number)
-        return sum(self._epochs_of(name, numbers) for name, numbers in groups.items())
+        return groups
+
+    def trained_epochs(self) -> int:
+        """Return how many epochs were trained, those of a shared training once, as far as records and metrics say."""
+        return sum(self._epochs_of(name, numbers) for name, numbers in self.trainings.items())
 
     def _epochs_of(self, name: str, numbers: list[int]) -> int:
-        found = [self.records[number].timing.epochs_trained or 0 for number in numbers if number in self.records]
         if self.jobs[numbers[0]].trajectory:
             try:
                 place = require_inside(self.directory, name, "sweep")
                 require_file(place, RUN_FILE, LARGEST_RECORD)
-                return read_record(place).timing.epochs_trained or 0
+                return trained_epochs(place, read_record(place)) or 0
             except (RecordError, IntegrityError):  # a copy without the shared trainings
                 pass
-        return max(found, default=0)
+        there = [number for number in numbers if number in self.records]
+        return max((trained_epochs(self.directories[one], self.records[one]) or 0 for one in there), default=0)
 
 
 def contents_of(directory: Path) -> SweepContents:

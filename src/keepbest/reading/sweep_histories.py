@@ -4,85 +4,93 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keepbest.errors import RecordError
-from keepbest.reading.overrides import overrides_of
+from keepbest.reading.history import History, Notes
+from keepbest.reading.overrides import overrides_of, varying
+from keepbest.reading.recorded_stopping import is_of_stopping, varied_stopping
 from keepbest.reading.run import Run, open_run
 from keepbest.reading.run_files import require_file
-from keepbest.records.run_record import Objective
 from keepbest.records.store import RUN_FILE, read_sweep
 from keepbest.records.sweep_record import SweepJob
-from keepbest.stopping.outcomes import NONE
-from keepbest.stopping.replay import best_so_far
+from keepbest.stopping.replay import whole_best
 from keepbest.stopping.trajectory import Trajectory
 
-History = tuple[Objective, Trajectory]
-_POLICY = ("callbacks.early_stopping", "callbacks/early_stopping")  # where the keys of its overrides begin
+Read = Callable[[Run, Mapping[str, Any] | None], History]
+"""Gives the history of a run, for whose early stopping another config may speak."""
 
 
-@dataclass
-class Notes:
-    """What is to be said of the histories of sweeps.
-
-    Args:
-        left_out: trainings without a history, or without a finite best, in words.
-        repeated: how many trainings are left out because they repeat another one.
-        differing: the keys of overrides in which the histories differ, apart from the seed and the policy.
-    """
-
-    left_out: list[str] = field(default_factory=list)
-    repeated: int = 0
-    differing: list[str] = field(default_factory=list)
-
-
-def histories_of_sweep(sweep_dir: Path, read: Callable[[Run], History], notes: Notes) -> list[History]:
+def histories_of_sweep(sweep_dir: Path, read: Read, notes: Notes) -> list[History]:
     """Return each distinct training of a sweep that has a score once: jobs that share one have the same series.
 
     Args:
         sweep_dir: the sweep's directory, absolute and without links.
-        read: gives the history of a run.
+        read: gives the history of a run; a job's config speaks for the shared training, which has no early stopping.
         notes: takes up what is to be said of them.
     """
+    jobs = read_sweep(sweep_dir).jobs
     groups: dict[str, list[SweepJob]] = defaultdict(list)
-    for job in read_sweep(sweep_dir).jobs:
+    for job in jobs:
         groups[job.trajectory or job.directory].append(job)
-    found: dict[str, tuple[Run, History]] = {}
-    for name in groups:
+    found: dict[str, History] = {}
+    for name, group in groups.items():
         try:
-            run = open_run(require_file(sweep_dir, f"{name}/{RUN_FILE}").parent)
-            objective, trajectory = read(run)
+            history = _history_of(sweep_dir, group, read)
         except RecordError as error:  # not begun, or failed before its first check
-            notes.left_out.append(f"{name}: {error}")
+            notes.left_out.append(f"{_label(group)}: {str(error).rstrip('.')}")
             continue
-        if best_so_far(trajectory, objective.mode)[-1] == NONE:  # no policy has a score in it, and so none a mean
-            notes.left_out.append(f"{name}: it has no finite best {objective.monitor}")
+        if whole_best(history.trajectory, history.objective.mode) is None:  # no policy has a score in it
+            notes.left_out.append(f"{_label(group)}: it has no finite best {history.objective.monitor}")
         else:
-            found[name] = run, (objective, trajectory)
+            found[name] = replace(history, stopping=varied_stopping(history.stopping, varying(jobs)))
     distinct = _distinct(found)
     notes.repeated += len(found) - len(distinct)
     notes.differing += _differing([groups[name] for name in distinct])
-    return [found[name][1] for name in distinct]
+    return [found[name] for name in distinct]
 
 
-def _distinct(found: Mapping[str, tuple[Run, History]]) -> list[str]:
+def _history_of(sweep_dir: Path, group: Sequence[SweepJob], read: Read) -> History:
+    """Return what a training left: its own table, or that of its longest job where its directory is gone."""
+    shared = group[0].trajectory
+    there = [job.directory for job in group if (sweep_dir / job.directory / RUN_FILE).exists()]
+    if shared is None:
+        return read(_opened(sweep_dir, group[0].directory), None)
+    if (sweep_dir / shared).exists():
+        return read(_opened(sweep_dir, shared), _opened(sweep_dir, there[0]).config if there else None)
+    if not there:
+        raise RecordError(f"neither {shared} nor the record of one of its jobs exists")
+    return max((read(_opened(sweep_dir, name), None) for name in there), key=lambda one: one.trajectory.values.size)
+
+
+def _opened(sweep_dir: Path, name: str) -> Run:
+    return open_run(require_file(sweep_dir, f"{name}/{RUN_FILE}").parent)
+
+
+def _label(group: Sequence[SweepJob]) -> str:
+    numbers = ", ".join(str(job.number) for job in group[:3])
+    more = ", ..." if len(group) > 3 else ""
+    return f"job {numbers}" if len(group) == 1 else f"training of jobs {numbers}{more}"
+
+
+def _distinct(found: Mapping[str, History]) -> list[str]:
     """Return the longest of the runs that were trained alike, policy apart: without sharing, each job trains anew."""
     longest: dict[str, dict[str, Any]] = {}
-    for name, (run, (_, trajectory)) in sorted(found.items(), key=lambda item: -item[1][1][1].values.size):
-        setting = _but_for_policy(run)
-        if not any(setting == other and _begins(found[kept][1][1], trajectory) for kept, other in longest.items()):
+    for name, history in sorted(found.items(), key=lambda item: -item[1].trajectory.values.size):
+        setting, one = _but_for_policy(history.config or {}), history.trajectory
+        if not any(setting == other and _begins(found[kept].trajectory, one) for kept, other in longest.items()):
             longest[name] = setting
     return list(longest)
 
 
-def _but_for_policy(run: Run) -> dict[str, Any]:
-    callbacks = run.config.get("callbacks")
+def _but_for_policy(config: Mapping[str, Any]) -> dict[str, Any]:
+    callbacks = config.get("callbacks")
     others = dict(callbacks, early_stopping=None) if isinstance(callbacks, Mapping) else callbacks
-    return {**run.config, "callbacks": others}
+    return {**config, "callbacks": others}
 
 
 def _begins(longer: Trajectory, shorter: Trajectory) -> bool:
@@ -98,6 +106,6 @@ def _differing(groups: Iterable[Sequence[SweepJob]]) -> list[str]:
         groups: the jobs of each training, at least one.
     """
     given = [[overrides_of(job) for job in group] for group in groups]
-    keys = dict.fromkeys(key for group in given for key in group[0] if key != "seed" and not key.startswith(_POLICY))
+    keys = dict.fromkeys(key for group in given for key in group[0] if key != "seed" and not is_of_stopping(key))
     shared = [key for key in keys if all(len({job.get(key) for job in group}) == 1 for group in given)]
     return [key for key in shared if len({group[0].get(key) for group in given}) > 1]

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 RESULTS = ("score", "best_epoch", "stopped_epoch", "reason", "epochs_trained", "status", "path")
 """The columns behind those of the overrides."""
 
+KINDS = {"score": "Float64", "best_epoch": "Int64", "stopped_epoch": "Int64", "epochs_trained": "Int64"}
+"""Their types; the others are texts."""
+
 STATISTICS = ("mean", "std", "min", "max", "count")
 _TAKEN = frozenset({*RESULTS, "count", "all", *(f"score_{name}" for name in STATISTICS)})
 _MOST_CELLS = 10_000_000
@@ -48,10 +51,10 @@ def table_of(
         for name, key in zip(names, keys, strict=True)
     }
     rows = [_results(records.get(job.number)) for job in jobs]
-    kinds = ("Float64", "Int64", "Int64", "string", "Int64")
-    for name, kind, values in zip(RESULTS, kinds, zip(*rows, strict=True) if rows else [()] * len(kinds), strict=False):
-        columns[name] = pd.array(list(values), dtype=_dtype(kind))
-    columns["status"] = pd.array([statuses[job.number] for job in jobs], dtype=_dtype("string"))
+    results = zip(*rows, strict=True) if rows else [()] * len(RESULTS)
+    for name, values in zip(RESULTS, results, strict=False):
+        columns[name] = of_kind(KINDS.get(name, "string"), list(values))
+    columns["status"] = of_kind("string", [statuses[job.number] for job in jobs])
     columns["path"] = pd.array([str(paths[job.number]) for job in jobs], dtype=_dtype("string"))
     table = pd.DataFrame(columns, index=pd.Index([job.number for job in jobs], name="job"))
     table.attrs = {
@@ -60,6 +63,22 @@ def table_of(
         "keys": dict(zip(names, keys, strict=True)),
     }
     return table
+
+
+def of_kind(kind: str, values: Sequence[Any]) -> Any:
+    """Return a column of a type, with NA for None and for what it cannot hold.
+
+    Args:
+        kind: "Float64", "Int64" or "string", in which control characters are escaped.
+        values: numbers, or texts.
+    """
+    import pandas as pd
+
+    if kind == "string":
+        values = [None if value is None else printable(str(value)) for value in values]
+    elif kind == "Int64":
+        values = [value if _fits(value) else None for value in values]
+    return pd.array(list(values), dtype=_dtype(kind))
 
 
 def typed(values: Sequence[Any]) -> Any:
@@ -74,7 +93,7 @@ def typed(values: Sequence[Any]) -> Any:
     if kinds and kinds <= {int, float} and float in kinds:
         return pd.array([None if value is None else _as_float(value) for value in values], dtype="Float64")
     if kinds == {str}:
-        return pd.array([None if value is None else printable(str(value)) for value in values], dtype=_dtype("string"))
+        return of_kind("string", values)
     mixed = [pd.NA if value is None else printable(value) if isinstance(value, str) else value for value in values]
     return pd.Series(mixed, dtype=object).array
 
@@ -123,11 +142,8 @@ def _results(record: RunRecord | None) -> tuple[Any, ...]:
     if record is None:
         return (None,) * 5
     stopping = record.stopping
-    reason = None if stopping is None or stopping.reason is None else printable(stopping.reason)
-    stopped = stopping.stopped_epoch if stopping else None
-    whole = (record.best_epoch, stopped, record.timing.epochs_trained)
-    best_epoch, stopped_epoch, epochs = (value if _fits(value) else None for value in whole)
-    return record.best_model_score, best_epoch, stopped_epoch, reason, epochs
+    stopped, reason = (stopping.stopped_epoch, stopping.reason) if stopping else (None, None)
+    return record.best_model_score, record.best_epoch, stopped, reason, record.timing.epochs_trained
 
 
 def _objective(records: Mapping[int, RunRecord]) -> dict[str, str] | None:

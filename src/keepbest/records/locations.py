@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-from keepbest.errors import ConfigError, RecordError
+from keepbest.errors import ConfigError
 from keepbest.records.store import RUN_FILE, SWEEP_FILE
 
 OUTPUTS, RUNS, SWEEPS, LATEST = "outputs", "runs", "sweeps", "latest"
@@ -21,7 +21,7 @@ def point_latest(run_dir: Path) -> None:
     """Let `latest` beside `runs` point at a run; does nothing for a run that lies elsewhere.
 
     The link is relative, so that the outputs can be moved. Where the file system has no links there is none, and
-    `newest_run` falls back on the names.
+    `keepbest.reading.newest` falls back on the records.
     """
     run_dir = run_dir.absolute()
     if run_dir.parent.name != RUNS:
@@ -85,35 +85,11 @@ def lasting(directory: Path) -> Path:
     return place.relative_to(here) if here in place.parents else place
 
 
+def for_people(path: Path) -> Path:
+    """Return a path as a person at this directory would write it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def sweep_directory(run_dir: Path) -> Path | None:
     """Return the directory of the sweep that a run lies in, absolute; None for a run that lies in none."""
     return next((place for place in run_dir.absolute().parents if (place / SWEEP_FILE).is_file()), None)
-
-
-def newest_run(outputs: Path) -> Path:
-    """Return the directory of the run that was launched last.
-
-    Raises:
-        RecordError: when there is none.
-    """
-    link = outputs / LATEST
-    if link.is_symlink() and (link / RUN_FILE).is_file():
-        return link.resolve()
-    runs = sorted(path.parent for path in (outputs / RUNS).glob(f"*/{RUN_FILE}"))  # the names begin with the time
-    if not runs:
-        raise RecordError(f"there is no run in {str(outputs)!r}. Train one with keepbest train, or name the directory.")
-    return runs[-1]
-
-
-def newest_sweep(outputs: Path) -> Path:
-    """Return the directory of the sweep that was launched last, by the names, which begin with the time.
-
-    Raises:
-        RecordError: when there is none.
-    """
-    sweeps = sorted(path.parent for path in (outputs / SWEEPS).glob(f"*/{SWEEP_FILE}"))
-    if not sweeps:
-        raise RecordError(
-            f"there is no sweep in {str(outputs)!r}. Make one with keepbest train -m, or name the directory."
-        )
-    return sweeps[-1]

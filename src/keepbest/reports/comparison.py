@@ -14,8 +14,9 @@ from keepbest.reading.comparison import Comparison
 from keepbest.reading.differences import ABSENT
 from keepbest.reading.overrides import short_names
 from keepbest.reports.console import standard_console
-from keepbest.reports.fitted_table import Column, one_line, shortened, show_table, terminal_width
+from keepbest.reports.fitted_table import Column, one_line, shortened, show_left_out, show_table, terminal_width
 from keepbest.reports.run_view import yaml_like
+from keepbest.stopping.reasons import in_words
 
 _MOST_BESIDE = 4
 _LONGEST = 40  # characters of a value
@@ -70,8 +71,7 @@ def _show_rows(labels: Sequence[str], results: _Rows, settings: _Rows, output: C
         for name, (key, values) in zip(names, settings.items(), strict=True)
     ]
     left_out = show_table(columns, output)
-    if left_out:
-        output.print(Text(f"no room for {', '.join(map(one_line, left_out))}", style="dim"), soft_wrap=True)
+    show_left_out(left_out, output, "a pipe and --csv have all")
 
 
 def _results(comparison: Comparison) -> _Rows:
@@ -81,7 +81,7 @@ def _results(comparison: Comparison) -> _Rows:
     best = results.pop("best")
     results["weights"] = [None if sha is None else sha[:_HASH] for sha in results["weights"]]
     shown = {name: [_shown(value) for value in values] for name, values in results.items()}
-    shown["reason"] = [text.replace("_", " ") for text in shown["reason"]]
+    shown["reason"] = [in_words(text) for text in shown["reason"]]
     shown["score"] = [f"{text} *" if is_best else text for text, is_best in zip(shown["score"], best, strict=True)]
     tests = {name: [_shown(value) for value in values] for name, values in comparison.tests.items()}
     found = {**shown, **{name if name not in shown else f"test {name}": values for name, values in tests.items()}}
@@ -106,6 +106,9 @@ def _remarks(comparison: Comparison, labels: Sequence[str], has_settings: bool) 
     for places in comparison.alike:
         lines.append(f"{', '.join(labels[place] for place in places)} have the same weights, bit for bit")
     for label, run in zip(labels, comparison.runs, strict=True):
+        if error := run.record.error:
+            text = f"{run.record.status.value}: {error.type}: {error.message.strip().partition(chr(10))[0]}"
+            lines.append(f"{label}  {shortened(one_line(text), _LONGEST_PROBLEM)}")
         if run.problem:
             lines.append(f"{label}: config not compared: {shortened(one_line(run.problem), _LONGEST_PROBLEM)}")
     if not has_settings:

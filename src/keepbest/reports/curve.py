@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from keepbest.stopping.reasons import in_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +45,8 @@ def plot_curve(checks: Sequence[CheckPoint], metric: str, record: RunRecord, ax:
 
     The horizontal axis counts epochs where each epoch has one check at the most, else checks. The patience window
     reaches from the check that the policy last accepted to the one at which it gave up. What the record does not say,
-    as of a run that goes on, is not drawn. Of another metric than the objective's only the values are.
+    as of a run that goes on, is not drawn. Of another metric than the objective's only the values are. Where no value
+    is finite, the axes say so.
 
     Args:
         checks: in their order.
@@ -50,24 +54,38 @@ def plot_curve(checks: Sequence[CheckPoint], metric: str, record: RunRecord, ax:
         record: how the run ended, as far as it has.
         ax: the matplotlib axes to draw in; None makes a new figure.
     """
-    from keepbest.reports.picture import LITERAL, add_legend, axes_of, cut, finish_axes
+    from keepbest.reports.picture import axes_of, cut, room_in, say_instead, write_names, write_title
 
     axes = axes_of(ax, _SIZE)
     by_epoch = is_by_epoch(checks)
+    if any(math.isfinite(check.value) for check in checks):
+        _draw(axes, checks, metric, record, by_epoch=by_epoch)
+    else:
+        say_instead(axes, nothing_finite(metric))
+    room = room_in(axes)
+    write_names(axes, "epoch" if by_epoch else "check", metric, room)
+    write_title(axes, cut(_title(record), 90), room[0])
+    figure: Figure = axes.figure
+    return figure
+
+
+def nothing_finite(metric: str) -> str:
+    """Return why there is no curve where no value is finite, without a full stop."""
+    return f"no check has a finite {metric}"
+
+
+def _draw(axes: Any, checks: Sequence[CheckPoint], metric: str, record: RunRecord, *, by_epoch: bool) -> None:
+    from keepbest.reports.picture import add_legend, finish_axes
+
     places = [check.epoch for check in checks] if by_epoch else list(range(len(checks)))
     values = [check.value for check in checks]
     shape = "o-" if len(checks) <= _MOST_MARKERS else "-"
     axes.plot(places, values, shape, color=_METRIC, markersize=3, lw=1.4, label=_shown(metric))
-    if checks and metric == record.objective.monitor:
+    if metric == record.objective.monitor:
         _mark_best(axes, checks, places, record)
         _mark_stop(axes, checks, places, record)
-    axes.set_xlabel("epoch" if by_epoch else "check")
-    axes.set_ylabel(cut(metric, 60), **LITERAL)
-    axes.set_title(cut(_title(record), 90), fontsize=10, loc="left", **LITERAL)
     finish_axes(axes, values)
     add_legend(axes, "upper right" if record.objective.mode == "min" else "lower right")
-    figure: Figure = axes.figure
-    return figure
 
 
 def is_by_epoch(checks: Sequence[CheckPoint]) -> bool:
@@ -110,5 +128,5 @@ def _title(record: RunRecord) -> str:
     if stopping is None:
         return f"{record.id}: {status}"
     proof = "" if verified is None else ", verified bit for bit" if verified.exact else ", verified"
-    reason = stopping.reason.replace("_", " ") if stopping.reason else "ended"
+    reason = in_words(stopping.reason) if stopping.reason else "ended"
     return f"{record.id}: {reason}{proof}{f', {status}' if status in _UNFORTUNATE else ''}"

@@ -58,7 +58,7 @@ def show_table(columns: Sequence[Column], console: Console, *, styles: Sequence[
     full = [
         replace(one, head=one_line(one.head), cells=[one_line(cell) for cell in one.cells])
         for one in columns
-        if one.rank == 0 or any(one.cells)
+        if any(one.cells) or (one.rank == 0 and one.head)
     ]
     widths = _fitting(full, terminal_width(console))
     kept = [(column, width) for column, width in zip(full, widths, strict=True) if width]
@@ -67,6 +67,19 @@ def show_table(columns: Sequence[Column], console: Console, *, styles: Sequence[
         style = styles[number] if styles else ""
         console.print(Text(_row(kept, number).rstrip(), style=style), soft_wrap=True)
     return [column.head for column, width in zip(full, widths, strict=True) if not width]
+
+
+def show_left_out(names: Sequence[str], console: Console, where: str = "a pipe has all") -> None:
+    """Print which columns had no room, and where they are; nothing where all had.
+
+    Args:
+        names: what `show_table` returned.
+        console: where to.
+        where: the rest of the sentence.
+    """
+    if names:
+        line = f"no room for {', '.join(map(one_line, names))}; {where}"
+        console.print(Text(line, style="dim"), soft_wrap=True)
 
 
 def one_line(text: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,9 +11,9 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_MOST_NUMBERS = 150  # cells that get their value written into them, or a frame around
-_MOST_TICKS = 40
-_CHARACTERS_PER_INCH = 11  # of a title, beside the colour bar
+_NUMBER_SIZE, _DIGIT = 9.0, 0.66  # points, and how wide a digit is in sizes
+_SHORT = 4  # characters of columns that are left out rather than turned
+_LINE = 1.4  # how high a line is in sizes
 _EMPTY, _MARK = "#d9d9d9", "#D55E00"
 
 
@@ -50,9 +50,10 @@ class Grid(NamedTuple):
 def draw_heatmap(grid: Grid, ax: Any = None) -> Figure:
     """Draw a grid into the axes, or into a new figure; return the figure.
 
-    Good scores are bright. A cell without a value is grey and hatched.
+    Good scores are bright. A cell without a value is grey and hatched. The values are written into the cells where they
+    have room in a size that can be read. Values that are all the same have no colour bar.
     """
-    from keepbest.reports.picture import LITERAL, axes_of, cut
+    from keepbest.reports.picture import axes_of, room_in, size_in, write_names, write_title
 
     axes = axes_of(ax, _size(grid))
     shown = np.ma.masked_invalid(grid.values)
@@ -60,17 +61,19 @@ def draw_heatmap(grid: Grid, ax: Any = None) -> Figure:
     image = axes.imshow(
         shown, cmap="viridis_r" if grid.lower_is_better else "viridis", origin="lower", aspect="auto", zorder=1
     )
-    _mark_best(axes, grid)
-    if grid.values.size <= _MOST_NUMBERS:
-        _write_numbers(axes, shown, image)
-    _ticks(axes, grid)
-    axes.set_xlabel(cut(grid.x, 60), **LITERAL)
-    axes.set_ylabel(cut(grid.y, 60), **LITERAL)
-    axes.set_title(_title(grid, axes.figure.get_size_inches()[0]), fontsize=10, loc="left", **LITERAL)
-    bar = axes.figure.colorbar(image, ax=axes)
-    bar.set_label(cut(_name(grid), 60), **LITERAL)
-    bar.outline.set_visible(False)
     axes.spines[:].set_visible(False)
+    width, height = room_in(axes)
+    size = size_in(width)
+    if shown.count() and shown.min() < shown.max():
+        _add_bar(axes, grid, shown, image, size, height)
+    _write_rows(axes, grid, size, (width, height))
+    room = room_in(axes)
+    _write_columns(axes, grid, size, room)
+    write_names(axes, grid.x, grid.y, room)
+    write_title(axes, _title(grid), width)
+    cell = _cell(axes, grid)
+    _frame_best(axes, grid, min(cell))
+    _write_numbers(axes, shown, image, cell)
     figure: Figure = axes.figure
     return figure
 
@@ -81,18 +84,59 @@ def _size(grid: Grid) -> tuple[float, float]:
     return min(max(2.6 + labels + 0.75 * columns, 5.2), 14), min(max(1.6 + 0.45 * rows, 3.4), 12)
 
 
-def _mark_best(axes: Any, grid: Grid) -> None:
-    from matplotlib.patches import Rectangle
+def _add_bar(axes: Any, grid: Grid, shown: Any, image: Any, size: float, height: float) -> None:
+    from matplotlib.ticker import MaxNLocator
 
-    for row, column in list(zip(*np.nonzero(grid.best), strict=True))[:_MOST_NUMBERS]:
-        axes.add_patch(
-            Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False, edgecolor=_MARK, lw=2.5, zorder=3)
-        )
+    from keepbest.reports.picture import LITERAL, cut, longest_in
+
+    bar = axes.figure.colorbar(image, ax=axes)
+    if np.array_equal(shown.compressed(), shown.compressed().round()):
+        bar.locator = MaxNLocator(integer=True)
+        bar.update_ticks()
+    bar.ax.tick_params(labelsize=size)
+    if axes.figure.get_layout_engine() is not None:  # else it may lie over what is beside it
+        bar.set_label(cut(_name(grid), longest_in(height, size)), size=size, **LITERAL)
+    bar.outline.set_visible(False)
 
 
-def _write_numbers(axes: Any, shown: Any, image: Any) -> None:
-    size = 9 if shown.shape[1] <= 10 else 7
-    for row, column in zip(*np.nonzero(~np.ma.getmaskarray(shown)), strict=True):
+def _cell(axes: Any, grid: Grid) -> tuple[float, float]:
+    """Return width and height of a cell in points."""
+    from keepbest.reports.picture import room_in
+
+    (width, height), (rows, columns) = room_in(axes), grid.values.shape
+    return width / columns, height / rows
+
+
+def _frame_best(axes: Any, grid: Grid, cell: float) -> None:
+    """Draw a line around the cells with the best score, along the sides on which they have no other of them."""
+    from matplotlib.collections import LineCollection
+
+    padded = np.pad(grid.best, 1)
+    lower, left = padded[:-1, 1:-1] != padded[1:, 1:-1], padded[1:-1, :-1] != padded[1:-1, 1:]
+    sides = [[(start, y), (end, y)] for y, start, end in _runs(lower)]
+    sides += [[(x, start), (x, end)] for x, start, end in _runs(left.T)]
+    width = min(2.5, max(cell / 6, 1))
+    axes.add_collection(
+        LineCollection(sides, colors=_MARK, linewidths=width, capstyle="projecting", clip_on=False, zorder=3),
+        autolim=False,
+    )
+
+
+def _runs(sides: Any) -> list[tuple[float, float, float]]:
+    """Return the unbroken lines among sides of cells: their row, and where they begin and end."""
+    steps = np.diff(np.pad(sides, ((0, 0), (1, 1))).astype(int), axis=1)
+    rows, starts = np.nonzero(steps > 0)
+    _, ends = np.nonzero(steps < 0)
+    return [(row - 0.5, start - 0.5, end - 0.5) for row, start, end in zip(rows, starts, ends, strict=True)]
+
+
+def _write_numbers(axes: Any, shown: Any, image: Any, cell: tuple[float, float]) -> None:
+    from keepbest.reports.picture import SMALLEST
+
+    places = list(zip(*np.nonzero(~np.ma.getmaskarray(shown)), strict=True))
+    longest = max((len(_number(float(shown[place]))) for place in places), default=1)
+    size = min(_NUMBER_SIZE, (cell[0] - 4) / (_DIGIT * longest), cell[1] / _LINE)
+    for row, column in places if size >= SMALLEST else []:
         value = float(shown[row, column])
         red, green, blue, _ = image.cmap(image.norm(value))
         colour = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
@@ -103,21 +147,37 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if value == round(value) and abs(value) < 1e5 else f"{value:.3g}"
 
 
-def _ticks(axes: Any, grid: Grid) -> None:
-    from keepbest.reports.picture import LITERAL, cut
+def _write_rows(axes: Any, grid: Grid, size: float, room: tuple[float, float]) -> None:
+    from keepbest.reports.picture import LITERAL, cut, longest_in
 
-    columns, rows = [cut(text) for text in grid.columns], [cut(text) for text in grid.rows]
-    step = -(-len(columns) // _MOST_TICKS)
-    long = max(map(len, columns), default=0) > 7 or len(columns) > 12
-    turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if long else {}
-    axes.set_xticks(range(0, len(columns), step), columns[::step], **turned, **LITERAL)
-    step = -(-len(rows) // _MOST_TICKS)
+    axes.tick_params(length=0, labelsize=size)
+    width, height = room
+    rows = [cut(text, min(longest_in(width / 3, size), 24)) for text in grid.rows]
+    step = _step(height / len(rows), _LINE * size)
     axes.set_yticks(range(0, len(rows), step), rows[::step], **LITERAL)
-    axes.tick_params(length=0)
 
 
-def _title(grid: Grid, width: float) -> str:
-    """Return what the cells hold, and where the best is, in lines for a figure of that many inches."""
+def _write_columns(axes: Any, grid: Grid, size: float, room: tuple[float, float]) -> None:
+    """Write as many values below the columns as have room; long ones are turned."""
+    from keepbest.reports.picture import LITERAL, cut, longest_in
+
+    width, height = room
+    cell = width / len(grid.columns)
+    columns = [cut(text, min(longest_in(height / 3, size), 24)) for text in grid.columns]
+    step = _step(cell, (_DIGIT * max(map(len, columns)) + 0.6) * size)
+    turned: dict[str, Any] = {}
+    if step > 1 and max(map(len, columns)) > _SHORT:
+        step, turned = _step(cell, 1.5 * _LINE * size), {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(0, len(columns), step), columns[::step], **turned, **LITERAL)
+
+
+def _step(cell: float, label: float) -> int:
+    """Return which of all labels have room: each first, second, and so on."""
+    return max(math.ceil(label / cell), 1)
+
+
+def _title(grid: Grid) -> str:
+    """Return what the cells hold, and where the best is."""
     from keepbest.reports.picture import cut
 
     low, high = (grid.counts[0], grid.counts[-1]) if grid.counts else (0, 0)
@@ -132,7 +192,7 @@ def _title(grid: Grid, width: float) -> str:
         where = f"{cut(grid.x)}={cut(grid.columns[column])}, {cut(grid.y)}={cut(grid.rows[row])}"
         more = "" if len(places) == 1 else f", and {len(places) - 1} equal"
         lines.append(f"framed: best {cut(grid.monitor)}, {where}{more}")
-    return "\n".join(part for line in lines for part in wrap(line, int(_CHARACTERS_PER_INCH * width)))
+    return "\n".join(lines)
 
 
 def _name(grid: Grid) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keepbest.reports.page_parts import Cell, Column, cells_of, column_of, relative_link
 from keepbest.reports.picture import cut
+from keepbest.stopping.reasons import in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +84,7 @@ def _plain(column: pd.Series[Any]) -> list[Any]:
     import pandas as pd
 
     found = [None if pd.isna(value) else getattr(value, "item", lambda value=value: value)() for value in column]
-    return [value.replace("_", " ") if column.name == "reason" and value else value for value in found]
+    return [in_words(value) if column.name == "reason" and value else value for value in found]
 
 
 def _files(directory: Path, page: Path) -> dict[str, str]:

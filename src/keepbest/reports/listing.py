@@ -14,7 +14,8 @@ from keepbest.reading.moments import shown
 from keepbest.reading.overrides import short_names
 from keepbest.records.run_record import RunStatus
 from keepbest.reports.console import standard_console
-from keepbest.reports.fitted_table import Column, one_line, shortened, show_table
+from keepbest.reports.fitted_table import Column, one_line, shortened, show_left_out, show_table
+from keepbest.stopping.reasons import in_words
 
 _STYLES = {
     RunStatus.DIVERGED.value: "red", RunStatus.FAILED.value: "red", UNREADABLE: "red", MISSING: "red",
@@ -43,10 +44,7 @@ def show_listing(rows: Sequence[ListedRun], found: int, console: Console | None 
     statuses = {row.status for row in rows}
     if left_out and len(statuses) == 1:
         output.print(Text(f"all of them {one_line(next(iter(statuses)))}", style="dim"), soft_wrap=True)
-    if left_out:
-        output.print(
-            f"no room for {', '.join(left_out)}; a pipe, --csv and --json have all", style="dim", soft_wrap=True
-        )
+    show_left_out(left_out, output, "a pipe, --csv and --json have all")
     problems = [row for row in rows if row.problem]
     for row in problems[:_MOST_PROBLEMS]:
         output.print(
@@ -67,7 +65,7 @@ def _columns(rows: Sequence[ListedRun], in_terminal: bool) -> list[Column]:
         Column("score", [_text(row, "score") for row in rows], rank=1, right=True),
         Column("best_epoch", [_text(row, "best_epoch") for row in rows], rank=6, right=True),
         Column("stopped_epoch", [_text(row, "stopped_epoch") for row in rows], rank=6, right=True),
-        Column("reason", [_text(row, "reason").replace("_", " ") for row in rows], rank=7, longest=24),
+        Column("reason", [in_words(_text(row, "reason")) for row in rows], rank=7, longest=24),
         Column("epochs_trained", [_text(row, "epochs_trained") for row in rows], rank=5, right=True),
         Column("started", [shown(row.started) for row in rows], rank=4),
         Column("overrides", [overrides_text(row) for row in rows], rank=3, longest=48),

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from keepbest.records.metrics_table import RecordedCheck
 from keepbest.records.run_record import RunRecord
-from keepbest.reports.curve import best_place, is_by_epoch
-from keepbest.reports.picture import LITERAL, cut, finish_axes
+from keepbest.reports.curve import best_place, is_by_epoch, nothing_finite
+from keepbest.reports.picture import cut, finish_axes, room_in, say_instead, write_title
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 MOST_PANELS = 6
 _PART = re.compile(r"(train|val|valid|validation|test)[_/](.+)", re.DOTALL)
-# Okabe and Ito's palette, told apart by the colour-blind, and by their dashes
-_STYLES = {"train": ("#E69F00", "--"), "test": ("#CC79A7", ":")}
-_OTHER, _BEST = ("#0072B2", "-"), "#009E73"
+# Of Okabe and Ito's palette, told apart by the colour-blind, and by their dashes
+_COLOURS, _BEST = ("#0072B2", "#E69F00", "#CC79A7", "#D55E00"), "#009E73"
+_DASHES: tuple[Any, ...] = ("-", "--", ":", (0, (5, 1, 1, 1)))
+_OWN = {"val": 0, "valid": 0, "validation": 0, "train": 1, "test": 2}  # places among the styles
 
 
 class Line(NamedTuple):
@@ -71,24 +73,41 @@ def panels_of(metrics: pd.DataFrame, checks: Sequence[RecordedCheck], record: Ru
     return [_panel(metrics, title, names, checks, best) for title, names in groups.items() if names != own]
 
 
-def draw_panel(panel: Panel) -> Figure:
-    """Draw a panel as a new figure."""
-    from matplotlib.figure import Figure
+def draw_panel(panel: Panel, axes: Any) -> None:
+    """Draw a panel into axes."""
+    lines = [line for line in panel.lines if any(map(math.isfinite, line.values))]
+    if lines:
+        _draw(panel, lines, axes)
+    else:
+        say_instead(axes, nothing_finite(panel.name))
+    axes.set_xlabel(panel.unit, fontsize=9)
+    write_title(axes, cut(panel.name, 40), room_in(axes)[0])
 
-    figure = Figure(figsize=(4.6, 2.7), layout="constrained")
-    axes = figure.add_subplot()
-    for line in panel.lines:
-        colour, dashes = _STYLES.get(line.part, _OTHER)
-        axes.plot(line.places, line.values, dashes, color=colour, lw=1.5, label=cut(line.name, 32).lstrip("_"))
+
+def _draw(panel: Panel, lines: Sequence[Line], axes: Any) -> None:
+    for line, (colour, dashes) in zip(lines, _styles(lines), strict=True):
+        look: dict[str, Any] = {"ls": dashes, "color": colour, "lw": 1.5}
+        alone = "o" if len(line.values) == 1 else ""
+        axes.plot(line.places, line.values, marker=alone, **look, label=cut(line.name, 32).lstrip("_"))
     if panel.best is not None:
         axes.axvline(panel.best, color=_BEST, lw=1, alpha=0.8, label="best")
-    axes.set_title(cut(panel.name, 40), fontsize=10, loc="left", **LITERAL)
-    axes.set_xlabel(panel.unit, fontsize=9)
-    finish_axes(axes, [value for line in panel.lines for value in line.values])
+    finish_axes(axes, [value for line in lines for value in line.values])
     axes.tick_params(labelsize=8.5)
     for text in axes.legend(frameon=False, fontsize=8).get_texts():
         text.set_parse_math(False)
-    return figure
+
+
+def _styles(lines: Sequence[Line]) -> list[tuple[str, Any]]:
+    """Return a style for each line, no two the same: that of its part, where no other line has it."""
+    shifted = product(range(len(_COLOURS)), range(len(_DASHES)))
+    styles = [(_COLOURS[place], _DASHES[(place + shift) % len(_DASHES)]) for shift, place in shifted]
+    chosen: dict[int, tuple[str, Any]] = {}
+    for number, line in enumerate(lines):
+        own = _OWN.get(line.part)
+        if own is not None and styles[own] not in chosen.values():
+            chosen[number] = styles[own]
+    free = (style for style in styles if style not in chosen.values())
+    return [chosen[number] if number in chosen else next(free) for number in range(len(lines))]
 
 
 def _panel(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from keepbest.errors import printable
+from keepbest.reports.fitted_table import shortened
 
 _LONGEST_CELL, _LONGEST_FACT = 200, 1000  # characters
 _CELL = "padding: 2px 10px 2px 0"
@@ -47,5 +48,4 @@ def shown(text: str, longest: int = _LONGEST_CELL) -> str:
         text: anybody's.
         longest: how many characters of it there may be.
     """
-    text = printable(text)
-    return escape(text if len(text) <= longest else f"{text[: longest - 3]}...")
+    return escape(shortened(printable(text), longest))

@@ -16,21 +16,20 @@ def page_path(directory: Path, output: Path | None) -> Path:
     """Return the file to write: the one that was named, else `report.html` in a directory.
 
     Raises:
-        ConfigError: when a file that was named is there, and is no page of ours.
+        ConfigError: when it is there, and is no page of ours.
     """
-    if output is None:
-        return directory / PAGE_FILE
-    if output.is_dir():
+    if output is not None and output.is_dir():
         raise ConfigError(
             "--output must name a file", received=str(output), remedy=f"Write it as --output {output / PAGE_FILE}"
         )
-    if output.exists() and not _is_page(output):
+    page = directory / PAGE_FILE if output is None else output
+    if page.exists() and not _is_page(page):
         raise ConfigError(
-            "--output must not be a file that is something else than a page of keepbest",
-            received=str(output),
-            remedy="Choose another name, or remove it",
+            "a page must not take the place of a file that is something else than a page of keepbest",
+            received=str(page),
+            remedy="Choose another name with --output, or remove it",
         )
-    return output
+    return page
 
 
 def write_page(path: Path, text: str) -> None:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from keepbest.errors import printable
+from keepbest.reports.fitted_table import shortened
 
 LITERAL: dict[str, Any] = {"parse_math": False}
 """For texts that may hold a dollar sign, which is no formula here."""
+SMALLEST = 7.0
+"""Points of the smallest text."""
 
 _BELOW = 0.55  # inches, for the numbers and the name of the axis
-_LONGEST_LINE = 66  # characters of a legend that a narrow picture has room for
+_HANDLE = 5.0  # times the size of a legend's text: the sign beside it, and the gaps
+_LEGEND = 8.0  # points
+_SMALL = 250  # points of axes, up to which titles and names are small
+_CHARACTER = 0.58  # times the size of a text: the width of a character in the mean
 _LOG_FROM = 8  # times the smallest value, from where on equal steps hide the end of a curve
 
 
@@ -39,6 +47,64 @@ def axes_of(ax: Any, size: tuple[float, float]) -> Any:
     return Picture(figsize=size, dpi=110, layout="constrained").add_subplot()
 
 
+def room_in(axes: Any) -> tuple[float, float]:
+    """Return width and height of axes in points, with what is drawn around them now."""
+    figure = axes.figure.canvas.figure  # the whole one, of which `axes.figure` may be a part
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    box = axes.get_window_extent()
+    return box.width * 72 / figure.dpi, box.height * 72 / figure.dpi
+
+
+def longest_in(points: float, size: float) -> int:
+    """Return how many characters of a text there is room for.
+
+    Args:
+        points: the room.
+        size: of the text, in points.
+    """
+    return max(int(points / (_CHARACTER * size)), 1)
+
+
+def size_in(width: float) -> float:
+    """Return the size of titles and names for axes of a width, both in points."""
+    return 10 if width > _SMALL else 8
+
+
+def write_title(axes: Any, text: str, width: float) -> None:
+    """Write a title above axes, in as many lines as keep it from what is beside them.
+
+    Args:
+        axes: matplotlib's.
+        text: its lines, as far as they have room.
+        width: the room in points.
+    """
+    size = size_in(width)
+    longest = longest_in(width, size)
+    lines = [part for line in text.split("\n") for part in wrap(line, longest)]
+    axes.set_title("\n".join(lines), fontsize=size, loc="left", **LITERAL)
+
+
+def write_names(axes: Any, x: str, y: str, room: tuple[float, float]) -> None:
+    """Name both axes as far as there is room, the vertical one in two lines at the most; their numbers have that size.
+
+    Args:
+        axes: matplotlib's.
+        x: the name of the horizontal one.
+        y: that of the vertical one.
+        room: in points.
+    """
+    width, height = room
+    size = size_in(width)
+    axes.set_xlabel(cut(x, longest_in(width, size)), fontsize=size, **LITERAL)
+    longest = longest_in(height, size)
+    lines = wrap(cut(y, 2 * longest), longest)
+    lines = [*lines[:1], *([cut(" ".join(lines[1:]), longest)] if lines[1:] else [])]
+    axes.set_ylabel("\n".join(lines), fontsize=size, **LITERAL)
+    axes.tick_params(labelsize=size)
+
+
 def finish_axes(axes: Any, values: Sequence[float]) -> None:
     """Give the axes of curves over epochs whole numbers below, a grid, and the scale that shows where a descent ends.
 
@@ -46,14 +112,37 @@ def finish_axes(axes: Any, values: Sequence[float]) -> None:
         axes: matplotlib's, with the curves in them.
         values: all that is drawn.
     """
-    from matplotlib.ticker import MaxNLocator
-
-    finite = [value for value in values if abs(value) < float("inf")]
+    finite = [value for value in values if math.isfinite(value)]
     if finite and min(finite) > 0 and max(finite) > _LOG_FROM * min(finite):
         _use_log_scale(axes)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    count_whole(axes)
+    finish_look(axes)
+
+
+def count_whole(axes: Any) -> None:
+    """Give the horizontal axis whole numbers, and the width of one at the least."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    low, high = axes.dataLim.intervalx
+    if math.isfinite(high - low) and high - low < 1:
+        axes.set_xlim((low + high) / 2 - 0.5, (low + high) / 2 + 0.5)
+
+
+def finish_look(axes: Any) -> None:
+    """Give axes a quiet grid, and no frame but the two axes."""
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def say_instead(axes: Any, text: str) -> None:
+    """Write a sentence into axes that have nothing else to show."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[["top", "right"]].set_visible(False)
+    lines = wrap(cut(text, 200), longest_in(0.9 * room_in(axes)[0], 10))
+    axes.text(
+        0.5, 0.5, "\n".join(lines), transform=axes.transAxes, ha="center", va="center", fontsize=10, **LITERAL
+    )  # fmt: skip
 
 
 def add_legend(axes: Any, corner: str = "upper right") -> None:
@@ -68,21 +157,22 @@ def add_legend(axes: Any, corner: str = "upper right") -> None:
     """
     from matplotlib.transforms import ScaledTranslation
 
-    lengths = sorted(map(len, axes.get_legend_handles_labels()[1]))
+    width = room_in(axes)[0]
     look: dict[str, Any] = {"loc": corner, "framealpha": 1, "edgecolor": "none"}
     if isinstance(axes.figure, Picture):
         below = axes.transAxes + ScaledTranslation(0, -_BELOW, axes.figure.dpi_scale_trans)
         look = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "bbox_transform": below, "frameon": False}
-        look["ncols"] = 2 if sum(lengths[-2:]) <= _LONGEST_LINE else 1
-    for text in axes.legend(fontsize=8, borderaxespad=0, **look).get_texts():
+        lengths = sorted(min(len(label), 60) for label in axes.get_legend_handles_labels()[1])
+        look["ncols"] = 2 if sum(lengths[-2:]) <= longest_in(width - 2 * _HANDLE * _LEGEND, _LEGEND) else 1
+    longest = longest_in(width - _HANDLE * _LEGEND, _LEGEND)
+    for text in axes.legend(fontsize=_LEGEND, borderaxespad=0, **look).get_texts():
         text.set_parse_math(False)
-        text.set_text(cut(text.get_text(), 60))
+        text.set_text("\n".join(wrap(cut(text.get_text(), 60), longest)))
 
 
 def cut(text: str, longest: int = 24) -> str:
     """Return a text in one line of bounded length."""
-    text = printable(text).replace("\n", " ").replace("\t", " ")
-    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+    return shortened(printable(text).replace("\n", " ").replace("\t", " "), max(longest, 4))
 
 
 def _use_log_scale(axes: Any) -> None:

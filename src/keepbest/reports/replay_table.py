@@ -6,17 +6,20 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from keepbest.errors import printable
 from keepbest.reading.replay import Replay
 from keepbest.reports.console import standard_console
-from keepbest.stopping.outcomes import NONE
+from keepbest.reports.fitted_table import Column, one_line, shortened, show_left_out, show_table
+from keepbest.stopping.outcomes import last_kept
 
 MOST_ROWS = 20
 _LEFT_OUT_SHOWN, _MOST_DIFFERING, _LONGEST_KEY = 3, 5, 60
 _LONGEST_LEFT_OUT, _LONGEST_NAME = 160, 24  # characters
+# which columns stay in a narrow terminal
+_RANKS = {"epochs": 1, "regret": 1, "worst regret": 2, "saved": 4, "best at": 5}
+_METRIC_RANK = 3
 
 
 def show_replay(replay: Replay, max_regret: float, console: Console | None = None) -> None:
@@ -30,11 +33,15 @@ def show_replay(replay: Replay, max_regret: float, console: Console | None = Non
     output = console or standard_console()
     shown = _chosen(replay)
     output.print(Text(printable(_headline(replay))), soft_wrap=True)
+    hidden = []
     if shown.size:
-        output.print(_table(replay, shown))
+        front = set(replay.front.tolist())
+        styles = ["" if int(number) in front else "dim" for number in shown]
+        hidden = show_table(_columns(replay, shown), output, styles=styles)
     known = int((~np.isnan(replay.mean_regret)).sum())
     if known > shown.size:
         output.print(f"... and {known - shown.size} more", style="dim")
+    show_left_out(hidden, output, "--csv has all")
     for name, text in _summary(replay, max_regret):
         output.print(Text.assemble((f"{name:<12} ", "dim"), printable(text)), soft_wrap=True)
 
@@ -57,7 +64,7 @@ def why_none(replay: Replay, max_regret: float) -> str:
     if replay.is_limited:
         return "all policies end alike: the training's own limit came first"
     histories, monitor = len(replay.outcomes), replay.objective.monitor
-    if scoreless := sum(int(one.best_so_far[-1]) == NONE for one in replay.outcomes):
+    if scoreless := sum(last_kept(one.best_so_far) is None for one in replay.outcomes):
         has = "the history has" if histories == 1 else f"{scoreless} of {histories} histories have"
         return f"{has} no finite best {monitor}, and so no policy a regret"
     if np.isnan(replay.mean_regret).all():
@@ -88,20 +95,18 @@ def _headline(replay: Replay) -> str:
     return f"{policies} on {best.monitor} ({best.mode}) of {of}, {checks}{more} checks"
 
 
-def _table(replay: Replay, numbers: np.ndarray[Any, np.dtype[np.intp]]) -> Table:
-    table = Table(box=None, header_style="dim", pad_edge=False)
+def _columns(replay: Replay, numbers: np.ndarray[Any, np.dtype[np.intp]]) -> list[Column]:
+    """Return the columns: the settings first, which stay, as what is known of every policy does."""
     settings = replay.grid.columns(numbers)
     axes = [name for name, size in zip(settings, replay.grid.shape, strict=True) if size > 1 or name == "patience"]
-    facts = _facts(replay)
     front = set(replay.front.tolist())
-    table.add_column("")
-    for name in (*axes, *facts):
-        table.add_column(Text(_shortened(name)), justify="right", no_wrap=True)
-    for row, number in enumerate(numbers):
-        cells = [_text(settings[name][row]) for name in axes] + [_text(fact.flat[number]) for fact in facts.values()]
-        is_best = int(number) in front
-        table.add_row("*" if is_best else "", *cells, style=None if is_best else "dim")
-    return table
+    columns = [Column("", ["*" if int(number) in front else "" for number in numbers])]
+    columns += [Column(name, [_text(value) for value in settings[name]], right=True) for name in axes]
+    for name, fact in _facts(replay).items():
+        cells = [_text(fact.flat[number]) for number in numbers]
+        head = shortened(one_line(name), _LONGEST_NAME)
+        columns.append(Column(head, cells, rank=_RANKS.get(name, _METRIC_RANK), right=True))
+    return columns
 
 
 def _facts(replay: Replay) -> dict[str, Any]:
@@ -114,6 +119,9 @@ def _facts(replay: Replay) -> dict[str, Any]:
 
 def _summary(replay: Replay, max_regret: float) -> list[tuple[str, str]]:
     rows = [("*", "no other policy has both fewer epochs and less regret")] if replay.front.size else []
+    if replay.kept:
+        kept = " ".join(f"{name}={value}" for name, value in replay.kept.items())
+        rows.append(("all of them", f"{kept}, as the histories were trained"))
     if censored := int((replay.censored > 0).sum()):
         where = "a history" if len(replay.outcomes) > 1 else "the history"
         rows.append(("censored", f"{censored} of {replay.grid.size} policies: {where} ended before they would have"))
@@ -131,11 +139,6 @@ def _summary(replay: Replay, max_regret: float) -> list[tuple[str, str]]:
         cost += f" on average, {best.worst_regret:.6g} at worst"
     where = "to be added to what the histories were trained with"
     return [*rows, ("recommended", " ".join(best.overrides)), ("", where), ("", cost)]
-
-
-def _shortened(name: str) -> str:
-    text = printable(name).replace("\n", " ").replace("\t", " ")
-    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 3]}..."
 
 
 def _text(value: float) -> str:

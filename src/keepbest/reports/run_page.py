@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import shlex
+import math
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from markupsafe import Markup
 
+from keepbest.errors import RecordError
 from keepbest.reading.facts import facts_of
 from keepbest.reading.opening import opening_line
 from keepbest.reading.run import Run
+from keepbest.reading.wording import pasted
 from keepbest.records.run_record import Environment, RunRecord
 from keepbest.reports.metric_panels import MOST_PANELS, Panel, draw_panel, panels_of
 from keepbest.reports.page_parts import Attempts, Tile, picture
-from keepbest.reports.vector_picture import NARROW, vector_picture, wide_axes
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
+from keepbest.reports.vector_picture import vector_picture
 
 _MOST_TESTS = 2  # that have a tile each
+_PANEL, _NARROW_PANEL = (4.6, 2.7), (3.3, 2.6)  # inches
 
 
 def run_page(run: Run, shown: Path) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def run_page(run: Run, shown: Path) -> dict[str, Any]:
         "status": record.status.value,
         "objective": record.objective,
         "tiles": _tiles(record),
-        "facts": _facts(record),
+        "facts": _facts(run, record),
         "curve": attempted(lambda: _curve(run, record), "the metrics"),
         "panels": attempted(lambda: _panels(run, record), "the metrics"),
         "policy": _policy(record),
@@ -58,7 +58,7 @@ def environment_of(environment: Environment, record: RunRecord | None = None) ->
         environment: of a run or a sweep.
         record: the run's, for its times and seed.
     """
-    found: dict[str, str] = {"command": command_of(environment.argv)}
+    found: dict[str, str] = {"command": pasted(environment.argv)}
     if record is not None:
         found |= {"started": _moment(record.timing.started), "finished": _moment(record.timing.finished)}
         found["seed"] = "none" if record.seed is None else str(record.seed)
@@ -71,11 +71,6 @@ def environment_of(environment: Environment, record: RunRecord | None = None) ->
     return {name: text for name, text in found.items() if text} | environment.versions
 
 
-def command_of(argv: list[str]) -> str:
-    """Return a command line that can be pasted; the first word is the command with its subcommand."""
-    return " ".join([*argv[:1], *map(shlex.quote, argv[1:])])
-
-
 def _tiles(record: RunRecord) -> list[Tile]:
     tiles = []
     if record.best_model_score is not None:
@@ -83,19 +78,19 @@ def _tiles(record: RunRecord) -> list[Tile]:
         tiles.append(Tile(f"best {record.objective.monitor}", f"{record.best_model_score:.6g}", where))
     if record.timing.epochs_trained is not None:
         tiles.append(Tile("epochs trained", str(record.timing.epochs_trained)))
-    tests = sorted((record.test or {}).items())
+    tests = sorted((record.test or {}).items()) if record.best_model_score is not None else []
     tiles += [Tile(name, f"{value:.4g}", "on the test split") for name, value in tests[:_MOST_TESTS]]
     if record.timing.seconds is not None:
         tiles.append(Tile("time", *_duration(record.timing.seconds)))
     return tiles
 
 
-def _facts(record: RunRecord) -> dict[str, str]:
+def _facts(run: Run, record: RunRecord) -> dict[str, str]:
     """Return what the record says in words, but for what the tiles have said."""
-    facts = facts_of(record)
+    facts = facts_of(record, lambda: run.config)
     in_tiles = {
         "best": record.best_model_score is not None,
-        "test": len(record.test or {}) <= _MOST_TESTS,
+        "test": record.best_model_score is not None and len(record.test or {}) <= _MOST_TESTS,
         "time": True,
     }
     facts = {name: text for name, text in facts.items() if not in_tiles.get(name, False)}
@@ -114,18 +109,18 @@ def _policy(record: RunRecord) -> dict[str, str]:
 
 
 def _curve(run: Run, record: RunRecord) -> dict[str, Any]:
-    from keepbest.reports.curve import plot_curve
+    from keepbest.reports.curve import nothing_finite, plot_curve
 
-    checks = run.checks()
+    checks, monitor = run.checks(), record.objective.monitor
+    if not any(math.isfinite(check.value) for check in checks):
+        raise RecordError(f"{nothing_finite(monitor)}: there is no curve to draw.")
 
-    def draw() -> Figure:
-        axes = wide_axes()
-        figure = plot_curve(checks, record.objective.monitor, record, axes)
+    def draw(axes: Any) -> None:
+        plot_curve(checks, monitor, record, axes)
         axes.set_title("", loc="left")  # the page has said so
-        return figure
 
-    text = f"{record.objective.monitor} of {len(checks)} checks, with the best one and the stop"
-    return picture(vector_picture(draw, "curve", text, narrow=NARROW))
+    text = f"{monitor} of {len(checks)} checks, with the best one and the stop"
+    return picture(vector_picture(draw, "curve", text))
 
 
 def _panels(run: Run, record: RunRecord) -> dict[str, Any]:
@@ -137,7 +132,8 @@ def _panels(run: Run, record: RunRecord) -> dict[str, Any]:
 
 
 def _drawn(panel: Panel, name: str) -> Markup:
-    return vector_picture(lambda: draw_panel(panel), name, f"{panel.name} over {panel.unit}s")
+    text = f"{panel.name} over {panel.unit}s"
+    return vector_picture(partial(draw_panel, panel), name, text, size=_PANEL, narrow=_NARROW_PANEL)
 
 
 def _opening(record: RunRecord, config: dict[str, Any] | None, shown: Path) -> str | None:

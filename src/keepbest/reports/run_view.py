@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ from keepbest.reading.facts import facts_of
 from keepbest.reading.listed_run import start_of
 from keepbest.reading.opening import opening_expression
 from keepbest.reading.run import Run
-from keepbest.records.metrics_table import RecordedCheck
+from keepbest.reading.wording import counted, pasted
 from keepbest.records.run_record import RunRecord, RunStatus
 from keepbest.reports.console import standard_console
+from keepbest.reports.curve import best_place
 from keepbest.reports.fitted_table import one_line, shortened
 from keepbest.reports.sparkline import glyphs_for, plot
 
@@ -41,7 +41,10 @@ def show_run(run: Run, shown: Path, console: Console | None = None, *, traceback
     record = RunRecord.from_dict(run.record)
     print_facts(output, {"run": record.id})
     _line(output, "status", Text(record.status.value, style=_STYLE.get(record.status, "bold yellow")))
-    print_facts(output, {"objective": f"{record.objective.monitor}, {record.objective.mode}", **facts_of(record)})
+    print_facts(
+        output,
+        {"objective": f"{record.objective.monitor}, {record.objective.mode}", **facts_of(record, lambda: run.config)},
+    )
     if record.error is not None:
         _show_error(output, record, traceback=traceback)
     output.print()
@@ -50,7 +53,15 @@ def show_run(run: Run, shown: Path, console: Console | None = None, *, traceback
     print_facts(output, _environment(record))
     if record.best_model_path:
         print_facts(output, {"checkpoint": str(shown / record.best_model_path)})
-    print_facts(output, {"directory": str(shown), "open it": f"run = {opening_expression(shown)}"})
+    print_facts(output, {"directory": str(shown), "open it": f"run = {_opening(run, shown)}"})
+
+
+def _opening(run: Run, shown: Path) -> str:
+    """Return the expression that opens a run, without its modules where its config cannot be read."""
+    try:
+        return opening_expression(shown, config=run.config)
+    except KeepbestError:
+        return opening_expression(shown)
 
 
 def print_facts(output: Console, facts: Mapping[str, str]) -> None:
@@ -85,8 +96,8 @@ def _show_curve(output: Console, run: Run, record: RunRecord) -> None:
         print_facts(output, {"curve": f"none: {error}"})
         return
     stopped = record.stopping.stopped_epoch if record.stopping else None
-    best = _place(checks, record.best_epoch, record.best_model_score)
-    stop = None if stopped is None else _place(checks, stopped, None)
+    best = best_place(checks, record)
+    stop = max((place for place, check in enumerate(checks) if check.epoch == stopped), default=None)
     glyphs = glyphs_for(output.encoding)
     lines = plot([check.value for check in checks], min(output.width, 112), glyphs, best=best, stop=stop)
     for line in lines:
@@ -99,12 +110,6 @@ def _show_curve(output: Console, run: Run, record: RunRecord) -> None:
             legend.append(f"{odd} not finite")
         output.print(Text(f"{'':<12}{one_line('   '.join(legend))}", style="dim"), soft_wrap=True)
         output.print()
-
-
-def _place(checks: list[RecordedCheck], epoch: int | None, value: float | None) -> int | None:
-    """Return which check a record means: of an epoch the one with the value, or the last."""
-    inside = [place for place, check in enumerate(checks) if check.epoch == epoch]
-    return next((place for place in inside if checks[place].value == value), inside[-1] if inside else None)
 
 
 def _show_changes(output: Console, run: Run) -> None:
@@ -151,20 +156,11 @@ def _environment(record: RunRecord) -> dict[str, str]:
     environment = record.environment
     start = start_of(record)
     began = f"{start.astimezone():%Y-%m-%d %H:%M:%S}, " if start else ""
-    threads = "" if environment.threads is None else f", {_count(environment.threads, 'thread')}"
+    threads = "" if environment.threads is None else f", {counted(environment.threads, 'thread')}"
     facts = {"ran": f"{began}on {environment.host} in {environment.cwd}{threads}"}
     if environment.argv:
-        facts["command"] = _command(environment.argv)
+        facts["command"] = pasted(environment.argv)
     if environment.git_sha:
         facts["git"] = environment.git_sha + (", with changes that were not committed" if environment.git_dirty else "")
     facts["versions"] = ", ".join(f"{name} {version}" for name, version in environment.versions.items())
     return facts
-
-
-def _command(arguments: Iterable[str]) -> str:
-    program, *rest = arguments
-    return " ".join([program, *map(shlex.quote, rest)])
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -7,22 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.segment import Segment, Segments
-from rich.table import Table
 from rich.text import Text
 
 from keepbest.reading.overrides import overrides_of, short_names, varying
 from keepbest.reading.ranking import ranked
+from keepbest.reading.wording import counted, ranges
 from keepbest.records.run_record import RunRecord, RunStatus
 from keepbest.records.sweep_record import SweepJob
 from keepbest.reports.console import standard_console
+from keepbest.reports.fitted_table import Column, one_line, shortened, show_left_out, show_table
+from keepbest.stopping.reasons import in_words
 
 MOST_ROWS = 20
 """Jobs that the table after a sweep shows; a larger sweep shows its best and what failed."""
 
-_LONGEST_CELL, _LONGEST_END, _LONGEST_ERROR = 24, 40, 300  # characters
+_LONGEST_CELL, _LONGEST_END, _LONGEST_ERROR = 24, 40, 300  # characters, of a cell in a terminal
+_FIRST_OVERRIDES = 3  # more important than how a job ended
 
-_STYLE = {RunStatus.COMPLETED: "green", RunStatus.DIVERGED: "red", RunStatus.FAILED: "bold red"}
+_STYLE = {RunStatus.COMPLETED: "", RunStatus.DIVERGED: "red", RunStatus.FAILED: "bold red"}
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,14 @@ def show_plan(
     output = console or standard_console()
     left = sum(len(training.jobs) for training in trainings)
     done = f", {jobs - left} with their results" if left < jobs else ""
-    needs = f"{_count(len(trainings), 'training')}{_epochs_at_stake(trainings)}"
-    lines = [f"{_count(jobs, 'job')}{done}, {needs} in {sweep_dir}"]
+    needs = f"{counted(len(trainings), 'training')}{_epochs_at_stake(trainings)}"
+    lines = [f"{counted(jobs, 'job')}{done}, {needs} in {sweep_dir}"]
     if whole:
         lines += [f"  {_outline(training)}" for training in trainings]
     for reason, numbers in _reasons(trainings).items():
-        lines.append(f"  {_numbers(numbers)} on {'its' if len(numbers) == 1 else 'their'} own: {reason}")
+        lines.append(f"  {named(numbers)} on {'its' if len(numbers) == 1 else 'their'} own: {reason}")
     for line in lines:
-        output.print(Text(_printable(line)), soft_wrap=True)
+        output.print(Text(one_line(line)), soft_wrap=True)
 
 
 def show_sweep(
@@ -86,23 +88,15 @@ def show_sweep(
     failed = [number for number in order if records[number].status is not RunStatus.COMPLETED]
     shown = _chosen(order, failed)
     output.print()
-    _print_without_ends(_table(shown, jobs, records), output)
+    styles = [_STYLE.get(records[number].status, "yellow") for number in shown]
+    left_out = show_table(_columns(shown, jobs, records), output, styles=styles)
     if len(order) > len(shown):
         output.print(f"... and {len(order) - len(shown)} more", style="dim")
+    show_left_out(left_out, output)
     for name, text in _summary(sweep_dir, jobs, records, order, trained_epochs):
-        output.print(Text.assemble((f"{name:<11} ", "dim"), _printable(text)), soft_wrap=True)
+        output.print(Text.assemble((f"{name:<11} ", "dim"), one_line(text)), soft_wrap=True)
     for message, numbers in _errors(records, failed).items():
-        output.print(Text(f"{'':<12}{_numbers(numbers)} {_shortened(message, _LONGEST_ERROR)}"), soft_wrap=True)
-
-
-def _print_without_ends(table: Table, output: Console) -> None:
-    """Print a table without the blanks that fill its last column."""
-    for line in output.render_lines(table, pad=False):
-        while line and not line[-1].text.strip():
-            line.pop()
-        if line:
-            line[-1] = Segment(line[-1].text.rstrip(), line[-1].style)
-        output.print(Segments([*line, Segment.line()]), end="")
+        output.print(Text(f"{'':<12}{named(numbers)} {shortened(one_line(message), _LONGEST_ERROR)}"), soft_wrap=True)
 
 
 def _chosen(ranked: Sequence[int], failed: Sequence[int]) -> list[int]:
@@ -111,51 +105,31 @@ def _chosen(ranked: Sequence[int], failed: Sequence[int]) -> list[int]:
     return list(dict.fromkeys([*ranked[:best], *failed]))[:MOST_ROWS]
 
 
-def _table(numbers: Sequence[int], jobs: Mapping[int, SweepJob], records: Mapping[int, RunRecord]) -> Table:
+def _columns(numbers: Sequence[int], jobs: Mapping[int, SweepJob], records: Mapping[int, RunRecord]) -> list[Column]:
+    """Return the columns; of those that have no room, the last overrides go before how the jobs ended."""
     keys = varying(jobs.values())
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    table.add_column("job", justify="right", no_wrap=True)
-    for name in short_names(keys):
-        table.add_column(_cell(name), justify="right")  # these are cut where the others leave too little room
+    shown = [records[number] for number in numbers]
+    given = [overrides_of(jobs[number]) for number in numbers]
     monitors = {record.objective.monitor for record in records.values()}
-    for name in ("score" if len(monitors) > 1 else "".join(monitors), "best at", "stop at"):
-        table.add_column(_cell(name), justify="right", no_wrap=True)
-    table.add_column("end", no_wrap=True)
-    for number in numbers:
-        record, overrides = records[number], overrides_of(jobs[number])
-        end = Text(_shortened(_end(record), _LONGEST_END), style=_STYLE.get(record.status, "yellow"))
-        values = (_cell(overrides.get(key, "")) for key in keys)
-        table.add_row(str(number), *values, *_results(record), end)
-    return table
-
-
-def _cell(text: str) -> Text:
-    """Return a text that takes one line, however long it is and whatever is in it."""
-    return Text(_shortened(text, _LONGEST_CELL), no_wrap=True, overflow="ellipsis")
-
-
-def _shortened(text: str, longest: int) -> str:
-    text = _printable(text)
-    return text if len(text) <= longest else f"{text[: longest - 3]}..."
-
-
-def _printable(text: str) -> str:
-    """Return a text with escapes in place of what a terminal would obey."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-
-
-def _results(record: RunRecord) -> list[str]:
-    stopping = record.stopping
+    stops = [record.stopping.stopped_epoch if record.stopping else None for record in shown]
+    overrides = [
+        Column(name, [one.get(key, "") for one in given], 2 if place < _FIRST_OVERRIDES else 4, True, _LONGEST_CELL)
+        for place, (name, key) in enumerate(zip(short_names(keys), keys, strict=True))
+    ]
+    scores = ["" if record.best_model_score is None else f"{record.best_model_score:.6g}" for record in shown]
     return [
-        "" if record.best_model_score is None else f"{record.best_model_score:.6g}",
-        _text(record.best_epoch),
-        _text(stopping.stopped_epoch if stopping else None),
+        Column("job", list(map(str, numbers)), right=True),
+        *overrides,
+        Column("score" if len(monitors) > 1 else "".join(monitors), scores, 1, right=True, longest=_LONGEST_CELL),
+        Column("best at", [_text(record.best_epoch) for record in shown], 5, right=True),
+        Column("stop at", [_text(stop) for stop in stops], 5, right=True),
+        Column("end", [_end(record) for record in shown], 3, longest=_LONGEST_END),
     ]
 
 
 def _end(record: RunRecord) -> str:
     """Return why a job ended, and its status where that is not `completed`."""
-    reason = (record.stopping.reason or "").replace("_", " ") if record.stopping else ""
+    reason = in_words(record.stopping.reason or "") if record.stopping else ""
     if record.status is RunStatus.COMPLETED:
         return reason
     return f"{record.status.value}: {reason}" if reason else record.status.value
@@ -205,12 +179,12 @@ def _epochs_at_stake(trainings: Sequence[TrainingOutline]) -> str:
         return ""
     most = sum(limit or 0 for limit in limits)
     alone = sum((training.most_epochs or 0) * len(training.jobs) for training in trainings)
-    return f" of at most {_count(most, 'epoch')}" + (f" instead of {alone}" if alone > most else "") + ","
+    return f" of at most {counted(most, 'epoch')}" + (f" instead of {alone}" if alone > most else "") + ","
 
 
 def _outline(training: TrainingOutline) -> str:
-    limit = "" if training.most_epochs is None else f", at most {_count(training.most_epochs, 'epoch')}"
-    return f"{_numbers(training.jobs)}{limit}"
+    limit = "" if training.most_epochs is None else f", at most {counted(training.most_epochs, 'epoch')}"
+    return f"{named(training.jobs)}{limit}"
 
 
 def _reasons(trainings: Sequence[TrainingOutline]) -> dict[str, list[int]]:
@@ -221,20 +195,9 @@ def _reasons(trainings: Sequence[TrainingOutline]) -> dict[str, list[int]]:
     return reasons
 
 
-def _numbers(numbers: Sequence[int]) -> str:
-    """Return numbers as a person lists them: `jobs 0-3, 8`."""
-    ranges: list[list[int]] = []
-    for number in sorted(numbers):
-        if ranges and number == ranges[-1][-1] + 1:
-            ranges[-1] = [ranges[-1][0], number]
-        else:
-            ranges.append([number])
-    noun = "job" if len(numbers) == 1 else "jobs"
-    return f"{noun} {', '.join('-'.join(map(str, dict.fromkeys(part))) for part in ranges)}"
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def named(numbers: Sequence[int]) -> str:
+    """Return jobs as a person lists them: `jobs 0-3, 8`."""
+    return f"{'job' if len(numbers) == 1 else 'jobs'} {ranges(numbers)}"
 
 
 def _text(value: int | None) -> str:

@@ -7,16 +7,26 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from keepbest.reports.picture import LITERAL, add_legend, axes_of, cut, finish_axes
+from keepbest.reports.picture import (
+    SMALLEST,
+    add_legend,
+    axes_of,
+    cut,
+    finish_axes,
+    room_in,
+    write_names,
+    write_title,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, told apart by the colour-blind; the best one's colour first
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#7f7f7f")
+# Of Okabe and Ito's palette, told apart by the colour-blind on light and dark; the best one's colour first.
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
+_STYLES = tuple((colour, dashes) for dashes in ("-", (0, (5, 2))) for colour in _COLOURS)
 _OTHERS, _STAR = "#b0b0b0", "#D55E00"
 _MOST_NUMBERS = 16  # ends that get the numbers of their jobs
-_NEAR = 0.025  # of the width: ends as near as this share their label
+_LABEL = 1.7 * SMALLEST  # points: ends as near as this share their label
 
 
 class JobEnd(NamedTuple):
@@ -55,24 +65,32 @@ def draw_sweep_curves(curves: Sequence[TrainingCurve], monitor: str, title: str,
     """Draw the curves of a sweep into the axes, or into a new figure; return the figure.
 
     The horizontal axis counts epochs where each epoch has one check at the most, else checks. Up to eight trainings are
-    told apart by colour and a legend; of more, only the best one is. Trainings with the same checks are one line.
+    told apart by colour, dashes and a legend; of more, only the best one is. Trainings with the same checks are one
+    line. Ends are labelled with the numbers of their jobs as far as there is room, always the first and the last.
     """
     curves = _merged(curves)
     axes = axes_of(ax, (9, 5))
     by_epoch = all(len({epoch for epoch, _ in curve.checks}) == len(curve.checks) for curve in curves)
     ordered = sorted(curves, key=lambda curve: curve.best is None)
-    few = len(curves) <= len(_COLOURS)
-    for place, curve in enumerate(ordered):
-        colour = _COLOURS[place] if few else _COLOURS[0] if curve.best else _OTHERS
-        _draw(axes, curve, colour, by_epoch=by_epoch)
-    for curve in ordered[:1]:
-        _mark_best(axes, curve, by_epoch=by_epoch)
-    _write_numbers(axes, curves, by_epoch=by_epoch)
-    _finish(axes, curves, monitor, title, by_epoch=by_epoch)
-    if few:
-        _legend(axes)
+    _draw_all(axes, ordered, by_epoch=by_epoch)
+    room = room_in(axes)
+    write_names(axes, "epoch" if by_epoch else "check", monitor, room)
+    write_title(axes, title, room[0])
+    _write_numbers(axes, curves, room[0], by_epoch=by_epoch)
     figure: Figure = axes.figure
     return figure
+
+
+def _draw_all(axes: Any, ordered: Sequence[TrainingCurve], *, by_epoch: bool) -> None:
+    few = len(ordered) <= len(_STYLES)
+    for place, curve in enumerate(ordered):
+        colour, dashes = _STYLES[place] if few else (_COLOURS[0] if curve.best else _OTHERS, "-")
+        _draw(axes, curve, colour, dashes, by_epoch=by_epoch)
+    for curve in ordered[:1]:
+        _mark_best(axes, curve, by_epoch=by_epoch)
+    finish_axes(axes, [value for curve in ordered for _, value in curve.checks])
+    if few:
+        _legend(axes)
 
 
 def _merged(curves: Sequence[TrainingCurve]) -> list[TrainingCurve]:
@@ -90,11 +108,12 @@ def _as_one(group: Sequence[TrainingCurve]) -> TrainingCurve:
     return TrainingCurve(label, group[0].checks, [end for curve in group for end in curve.ends], best)
 
 
-def _draw(axes: Any, curve: TrainingCurve, colour: str, *, by_epoch: bool) -> None:
+def _draw(axes: Any, curve: TrainingCurve, colour: str, dashes: Any, *, by_epoch: bool) -> None:
     places = _places(curve, by_epoch=by_epoch)
     values = [value for _, value in curve.checks]
     width, front = (2.2, 3) if curve.best else (1.2, 2)
-    axes.plot(places, values, "-", color=colour, lw=width, zorder=front, label=_label(curve))
+    alone = "o" if len(values) == 1 else ""
+    axes.plot(places, values, marker=alone, ls=dashes, color=colour, lw=width, zorder=front, label=_label(curve))
     ends = [(place, values[places.index(place)]) for place in _by_place(curve, by_epoch=by_epoch)]
     if ends:
         x, y = zip(*ends, strict=True)
@@ -115,30 +134,32 @@ def _mark_best(axes: Any, curve: TrainingCurve, *, by_epoch: bool) -> None:
         axes.plot(at, curve.best[1], "*", color=_STAR, markersize=14, zorder=6, label="the best job's best")
 
 
-def _write_numbers(axes: Any, curves: Sequence[TrainingCurve], *, by_epoch: bool) -> None:
+def _write_numbers(axes: Any, curves: Sequence[TrainingCurve], width: float, *, by_epoch: bool) -> None:
     """Write at the ends whose they are, above the highest of those that lie side by side, as far as there is room."""
-    groups = _side_by_side(curves, by_epoch=by_epoch)
-    ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
-    for group in groups if len(groups) <= _MOST_NUMBERS else []:
+    low, high = axes.get_xlim()
+    groups = _side_by_side(curves, (high - low) * _LABEL / width, by_epoch=by_epoch)
+    count = min(len(groups), _MOST_NUMBERS)
+    some = [round(place * (len(groups) - 1) / max(count - 1, 1)) for place in range(count)]
+    look: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": SMALLEST, "zorder": 5}
+    look["bbox"] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
+    for group in (groups[place] for place in some):
         middle = (group[0].place + group[-1].place) / 2
         axes.annotate(
             _who([number for end in group for number in end.numbers]), (middle, max(end.value for end in group)),
-            xytext=(0, 9), textcoords="offset points", rotation=90, ha="center", va="bottom", fontsize=7, zorder=5,
-            bbox=ground,
+            xytext=(0, 9), textcoords="offset points", **look,
         )  # fmt: skip
 
 
-def _side_by_side(curves: Sequence[TrainingCurve], *, by_epoch: bool) -> list[list[_End]]:
-    """Return the ends of all curves from left to right, those together whose labels would lie over each other."""
+def _side_by_side(curves: Sequence[TrainingCurve], near: float, *, by_epoch: bool) -> list[list[_End]]:
+    """Return the ends of all curves from left to right, together those that are as near as that to the first."""
     found: list[_End] = []
     for curve in curves:
         places = _places(curve, by_epoch=by_epoch)
         values = dict(zip(places, (value for _, value in curve.checks), strict=True))
         found += [_End(at, values[at], who) for at, who in _by_place(curve, by_epoch=by_epoch).items()]
-    width = max((place for curve in curves for place in _places(curve, by_epoch=by_epoch)), default=0)
     groups: list[list[_End]] = []
     for end in sorted(end for end in found if math.isfinite(end.value)):
-        if groups and end.place - groups[-1][0].place <= _NEAR * width:
+        if groups and end.place - groups[-1][0].place <= near:
             groups[-1].append(end)
         else:
             groups.append([end])
@@ -166,14 +187,6 @@ def _by_place(curve: TrainingCurve, *, by_epoch: bool) -> dict[int, list[int]]:
     return dict(sorted(found.items()))
 
 
-def _finish(axes: Any, curves: Sequence[TrainingCurve], monitor: str, title: str, *, by_epoch: bool) -> None:
-    axes.set_xlabel("epoch" if by_epoch else "check")
-    axes.set_ylabel(cut(monitor, 60), **LITERAL)
-    axes.set_title(title, fontsize=10, loc="left", **LITERAL)
-    finish_axes(axes, [value for curve in curves for _, value in curve.checks])
-
-
 def _legend(axes: Any) -> None:
-    if axes.get_lines():
-        axes.plot([], [], "o", color="white", markeredgecolor=_OTHERS, markersize=5, label="a job ends")
-        add_legend(axes)
+    axes.plot([], [], "o", color="white", markeredgecolor=_OTHERS, markersize=5, label="a job ends")
+    add_legend(axes)

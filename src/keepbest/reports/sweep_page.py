@@ -5,26 +5,28 @@ from __future__ import annotations
 import shlex
 import warnings
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keepbest.errors import KeepbestError
 from keepbest.reading.opening import opening_line
-from keepbest.reading.run import open_run
 from keepbest.reading.sweep import Sweep
+from keepbest.reading.sweep_contents import SweepContents, contents_of
+from keepbest.reading.wording import counted
 from keepbest.records.run_record import RunRecord, RunStatus
 from keepbest.records.sweep_record import SweepRecord
 from keepbest.reports.job_rows import Table, job_table, means_table
 from keepbest.reports.page_parts import Attempts, Section, Tile
 from keepbest.reports.run_page import environment_of
 from keepbest.reports.sweep_pictures import curves_of, heatmaps_of, policies_of
+from keepbest.stopping.reasons import in_words
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_FAILURES = 20
 _LONGEST_MESSAGE = 2000
+_WELL = [status.value for status in (RunStatus.COMPLETED, RunStatus.RUNNING, RunStatus.PENDING)]
 
 
 class Failure(NamedTuple):
@@ -54,7 +56,7 @@ def sweep_page(sweep: Sweep, shown: Path, page: Path) -> dict[str, Any]:
             "id": record.id,
             "statuses": {str(name): int(count) for name, count in table["status"].value_counts().items()},
             "objective": table.attrs["objective"],
-            "tiles": _tiles(record, sweep, table, number),
+            "tiles": _tiles(contents_of(sweep.directory), table, number),
             "best": _best(attempted, best, sweep, table, number, shown),
             "fixed": {key: str(value) for key, value in table.attrs["fixed"].items()},
             "jobs": job_table(table, number, page),
@@ -68,15 +70,13 @@ def sweep_page(sweep: Sweep, shown: Path, page: Path) -> dict[str, Any]:
         }
 
 
-def _tiles(record: SweepRecord, sweep: Sweep, table: pd.DataFrame, best: int | None) -> list[Tile]:
+def _tiles(contents: SweepContents, table: pd.DataFrame, best: int | None) -> list[Tile]:
     tiles = []
     if best is not None:
         score = table["score"].loc[best]
         tiles.append(Tile(f"best {table.attrs['objective']['monitor']}", f"{float(score):.6g}", f"job {best}"))
-    tiles.append(Tile("jobs", str(len(table)), _trainings(record, table)))
-    known = table["epochs_trained"].dropna()
-    own = dict(zip(map(int, known.index), map(int, known), strict=True))
-    alone, trained = sum(own.values()), _trained_epochs(record, sweep, own)
+    tiles.append(Tile("jobs", str(len(table)), _trainings(contents, table)))
+    alone, trained = int(table["epochs_trained"].sum()), contents.trained_epochs()
     note = f"{alone:,} if each job trained alone" if alone > trained else ""
     tiles.append(Tile("epochs trained", f"{trained:,}", note))
     if 0 < trained < alone:
@@ -84,31 +84,12 @@ def _tiles(record: SweepRecord, sweep: Sweep, table: pd.DataFrame, best: int | N
     return tiles
 
 
-def _trainings(record: SweepRecord, table: pd.DataFrame) -> str:
-    """Return how many trainings have a score, and how many have none."""
-    names = {job.number: job.trajectory or job.directory for job in record.jobs}
-    scored = {names[int(number)] for number in table.index[table["score"].notna()]}
-    others = len(set(names.values())) - len(scored)
-    text = f"{len(scored)} training{'s' * (len(scored) != 1)}"
-    return f"{text}, {others} without a score" if others else text
-
-
-def _trained_epochs(record: SweepRecord, sweep: Sweep, own: Mapping[int, int]) -> int:
-    """Return how many epochs were trained, those of a shared training once.
-
-    Args:
-        record: the sweep's.
-        sweep: the same, opened.
-        own: the epochs of each job that has some.
-    """
-    longest: dict[str, int] = {}
-    for job in record.jobs:
-        name = job.trajectory or job.directory
-        longest[name] = max(longest.get(name, 0), own.get(job.number, 0))
-    for name in {job.trajectory for job in record.jobs if job.trajectory}:
-        with suppress(KeepbestError):  # jobs know of the epochs up to their stops, a training of its own
-            longest[name] = open_run(sweep.directory / name).record["timing"]["epochs_trained"] or longest[name]
-    return sum(longest.values())
+def _trainings(contents: SweepContents, table: pd.DataFrame) -> str:
+    """Return how many trainings there are, and how many have no score."""
+    scored = set(table.index[table["score"].notna()])
+    without = sum(scored.isdisjoint(numbers) for numbers in contents.trainings.values())
+    text = counted(len(contents.trainings), "training")
+    return f"{text}, {without} without a score" if without else text
 
 
 def _best(
@@ -129,20 +110,24 @@ def _best(
 
 
 def _means(attempted: Attempts, sweep: Sweep, table: pd.DataFrame) -> Section | None:
-    """Return means over the seeds; None where these do not vary."""
+    """Return means over the seeds; None where these do not vary, and where no job has completed."""
     keys: Mapping[str, str] = table.attrs["keys"]
     seed = next((name for name, key in keys.items() if key == "seed"), None)
     if seed is None:
         return None
-    found = attempted(lambda: means_table(sweep.table(aggregate=seed, best_first=True)), "the means")
-    is_empty = isinstance(found.content, Table) and not found.content.rows
-    return None if is_empty else found
+
+    def make() -> Table | None:
+        means = sweep.table(aggregate=seed, best_first=True)
+        return means_table(means) if means["count"].any() else None
+
+    found = attempted(make, "the means")
+    return None if found.content is None and not found.reason else found
 
 
 def _failures(attempted: Attempts, sweep: Sweep, table: pd.DataFrame) -> dict[str, Any]:
-    """Return what ended jobs before their result, jobs of the same message together."""
+    """Return what ended jobs before their result, jobs of the same message together; others may still have theirs."""
     found: dict[tuple[str, str], Failure] = {}
-    for number in table.index[table["status"] != RunStatus.COMPLETED.value]:
+    for number in table.index[~table["status"].isin(_WELL)]:
         status = str(table.at[number, "status"])
         message, traceback = _what_ended(attempted, sweep, int(number))
         known = found.setdefault((status, message), Failure(status, message, [], traceback))
@@ -160,5 +145,6 @@ def _what_ended(attempted: Attempts, sweep: Sweep, number: int) -> tuple[str, st
     if record.error is not None:
         failure = record.error
         return f"{failure.type}: {failure.message}".strip()[:_LONGEST_MESSAGE], failure.traceback
-    message = (record.stopping.message or record.stopping.reason) if record.stopping else None
+    stopping = record.stopping
+    message = (stopping.message or in_words(stopping.reason or "")) if stopping else None
     return (message or "it has no result yet")[:_LONGEST_MESSAGE], ""

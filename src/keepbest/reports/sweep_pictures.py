@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keepbest.errors import ConfigError, RecordError
-from keepbest.reading.replay import Recommendation, Replay, replay
+from keepbest.reading.recommendation import Recommendation
+from keepbest.reading.replay import Replay, replay
 from keepbest.reading.sweep import Sweep
 from keepbest.records.run_record import RunStatus
 from keepbest.reports.job_rows import Table
 from keepbest.reports.page_parts import Attempts, Section, cells_of, column_of, picture
 from keepbest.reports.replay_table import differing_of, why_none
-from keepbest.reports.vector_picture import NARROW, vector_picture, wide_axes
+from keepbest.reports.vector_picture import HALF, NARROW, WIDE, vector_picture
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+
+    from keepbest.reports.heatmap import Grid
 
 _MOST_PAIRS = 3
 _MOST_LEFT_OUT = 3
@@ -27,6 +29,7 @@ _MOST_DELTAS = 20
 _MOST_TRAININGS = 200  # whose configs and metrics a page reads to replay them
 _MOST_FRONT = 12
 _FRONT = ("patience", "min_delta", "epochs", "score", "regret")
+_MOST_IN_HALF, _LONGEST_IN_HALF = 8, 16  # columns of a heat map, and characters before its rows
 _DELTA = "callbacks.early_stopping.min_delta"
 
 
@@ -40,19 +43,19 @@ def heatmaps_of(attempted: Attempts, sweep: Sweep, table: pd.DataFrame) -> list[
     pairs = list(combinations(names, 2))[:_MOST_PAIRS]
     values = ("score", "epochs_trained")
     wanted = [(place, x, y, value) for place, (x, y) in enumerate(pairs) for value in values]
-    return [attempted(partial(_heatmap, sweep, *one), "a heat map") for one in wanted]
+    in_order = sweep.table()
+    return [attempted(partial(_heatmap, in_order, *one), "a heat map") for one in wanted]
 
 
 def curves_of(sweep: Sweep) -> dict[str, Any]:
     """Return the curves of the trainings, each once."""
     text = "the objective over the epochs of each training, with the ends of its jobs and the best one"
 
-    def draw() -> Figure:
-        figure = sweep.curves(ax=wide_axes())
-        figure.axes[0].set_title("", loc="left")  # the page has said so
-        return figure
+    def draw(axes: Any) -> None:
+        sweep.curves(ax=axes)
+        axes.set_title("", loc="left")  # the page has said so
 
-    return picture(vector_picture(draw, "curves", text, narrow=NARROW))
+    return picture(vector_picture(draw, "curves", text))
 
 
 def policies_of(attempted: Attempts, sweep: Sweep, table: pd.DataFrame) -> dict[str, Any]:
@@ -79,7 +82,7 @@ def policies_of(attempted: Attempts, sweep: Sweep, table: pd.DataFrame) -> dict[
     text = "regret against epochs of policies, with the Pareto front"
     has_choice = found.front.size > 1
     return {
-        "svg": vector_picture(lambda: _plot(found), "front", text) if has_choice else None,
+        "svg": vector_picture(partial(_plot, found), "front", text, size=HALF) if has_choice else None,
         "policies": found.grid.size,
         "histories": len(found.outcomes),
         "censored": int((found.censored > 0).sum()),
@@ -93,10 +96,23 @@ def policies_of(attempted: Attempts, sweep: Sweep, table: pd.DataFrame) -> dict[
     }
 
 
-def _heatmap(sweep: Sweep, place: int, x: str, y: str, value: str) -> dict[str, Any]:
+def _heatmap(table: pd.DataFrame, place: int, x: str, y: str, value: str) -> dict[str, Any]:
+    from keepbest.reading.sweep_grid import grid_of
+    from keepbest.reports.heatmap import draw_heatmap
+
     text = f"a heat map of {value.replace('_', ' ')} over {x} and {y}; the jobs' table has the same numbers"
     name = f"heatmap-{place}-{value.replace('_', '-')}"
-    return picture(vector_picture(lambda: sweep.heatmap(x, y, value), name, text, on_page=False))
+    grid = grid_of(table, x, y, value, "mean")
+    height = min(2 + 0.35 * len(grid.rows), 9)
+    size, narrow = (_width(grid), max(height, 3.2)), (NARROW[0], max(height, NARROW[1]))
+    svg = vector_picture(partial(draw_heatmap, grid), name, text, size=size, narrow=narrow, on_page=False)
+    return picture(svg) | {"is_wide": size[0] == WIDE[0]}
+
+
+def _width(grid: Grid) -> float:
+    """Return the inches of a heat map: of half a page, or of a whole one where half has no room for its numbers."""
+    is_small = len(grid.columns) <= _MOST_IN_HALF and max(map(len, grid.rows)) <= _LONGEST_IN_HALF
+    return (HALF if is_small else WIDE)[0]
 
 
 def _replayed(sweep: Sweep, min_delta: list[float]) -> Replay:
@@ -106,11 +122,9 @@ def _replayed(sweep: Sweep, min_delta: list[float]) -> Replay:
         raise RecordError(f"the trainings cannot be replayed: {error.rule}.") from error
 
 
-def _plot(found: Replay) -> Figure:
-    figure = found.plot()
-    figure.set_size_inches(*NARROW)
-    figure.axes[0].set_title("", loc="left")  # the page says what is left out
-    return figure
+def _plot(found: Replay, axes: Any) -> None:
+    found.plot(ax=axes)
+    axes.set_title("", loc="left")  # the page says what is left out
 
 
 def _min_deltas(table: pd.DataFrame) -> list[float]:
@@ -131,11 +145,12 @@ def _front(found: Replay) -> Table:
     return Table(columns, [list(row) for row in zip(*cells, strict=True)])
 
 
-def _recommended(best: Recommendation | None, found: Replay) -> dict[str, str] | None:
+def _recommended(best: Recommendation | None, found: Replay) -> dict[str, Any] | None:
     if best is None:
         return None
     return {
         "overrides": " ".join(best.overrides),
         "epochs": f"{best.epochs:.3g}",
         "total": f"{found.total_epochs:.3g}",
+        "saves": best.epochs < found.total_epochs,
     }

@@ -39,8 +39,8 @@ _SETTINGS: Any = {
     "grid.linewidth": 0.7,
 }
 _PIXELS_PER_POINT = 1.3  # a font size of 10 points is one of 13 pixels, as the page's own small text
-NARROW = (5.2, 4.8)
-"""Inches that a telephone shows with texts that can be read."""
+WIDE, HALF, NARROW = (10.6, 4.4), (5.2, 4.4), (3.3, 4.0)
+"""Inches of pictures as wide as a page's text, as half of it, and as a telephone: texts have the same size in all."""
 _MOST_POINTS = 20_000  # of all lines; more are drawn as an image
 _TAGS = frozenset({"svg", "g", "path", "use", "text", "tspan", "image", "defs", "clipPath", "rect", "pattern"})
 _FONT = re.compile(r"font-family: [^;]*; ?")
@@ -48,41 +48,46 @@ _REFERENCE = re.compile(r"#([\w.-]+)")
 
 
 def vector_picture(
-    draw: Callable[[], Figure], name: str, text: str, *, on_page: bool = True, narrow: tuple[float, float] | None = None
+    draw: Callable[[Any], object],
+    name: str,
+    text: str,
+    *,
+    size: tuple[float, float] = WIDE,
+    narrow: tuple[float, float] = NARROW,
+    on_page: bool = True,
 ) -> Markup:
-    """Return what is drawn as an SVG element, or two of them, of which the page shows the one that suits its width.
+    """Return two SVG elements, of which the page shows the one that suits its width.
 
     Args:
-        draw: makes the figure, without pyplot.
+        draw: draws into the axes that it is given.
         name: of the picture on its page, letters and dashes: the ids of several must not collide.
         text: what it shows, for those who do not see it.
+        size: width and height in inches.
+        narrow: the same on a narrow page.
         on_page: whether white in it is the page's own colour; False where it stands on other colours.
-        narrow: width and height in inches on a narrow page; None: the picture is only scaled there.
     """
     import matplotlib as mpl
 
     with mpl.rc_context({**_SETTINGS, "svg.hashsalt": name}):
-        figure = draw()
-        _make_printable(figure)
-        _bound(figure)
-        if narrow is None:
-            return _element(figure, name, text, on_page=on_page)
-        wide = _element(figure, name, text, on_page=on_page, shown="wide")
-        figure.set_size_inches(*narrow)
-        return wide + _element(figure, f"{name}-narrow", text, on_page=on_page, shown="narrow")
+        wide = _element(_drawn(draw, size), name, text, "wide", on_page=on_page)
+        return wide + _element(_drawn(draw, narrow), f"{name}-narrow", text, "narrow", on_page=on_page)
 
 
-def wide_axes() -> Any:
-    """Return the axes of a new picture as wide as a page's text."""
-    return axes_of(None, (10.6, 4.4))
+def _drawn(draw: Callable[[Any], object], size: tuple[float, float]) -> Figure:
+    axes = axes_of(None, size)
+    draw(axes)
+    figure: Figure = axes.figure
+    _make_printable(figure)
+    _bound(figure)
+    return figure
 
 
-def _element(figure: Figure, name: str, text: str, *, on_page: bool, shown: str = "") -> Markup:
+def _element(figure: Figure, name: str, text: str, shown: str, *, on_page: bool) -> Markup:
     content = io.BytesIO()
     figure.savefig(content, format="svg", metadata={"Date": None})
     width, _ = figure.get_size_inches()
     root = ElementTree.fromstring(content.getvalue())
-    return _inline(root, name, text, float(width) * 72 * _PIXELS_PER_POINT, on_page=on_page, shown=shown)
+    return _inline(root, name, text, float(width) * 72 * _PIXELS_PER_POINT, shown, on_page=on_page)
 
 
 def _make_printable(figure: Figure) -> None:
@@ -108,7 +113,7 @@ def _bound(figure: Figure) -> None:
                 shown.set_rasterized(True)
 
 
-def _inline(root: Any, name: str, text: str, width: float, *, on_page: bool, shown: str) -> Markup:
+def _inline(root: Any, name: str, text: str, width: float, shown: str, *, on_page: bool) -> Markup:
     for element in root.iter():
         element.tag = _local(element.tag)
     _prune(root)
@@ -120,8 +125,7 @@ def _inline(root: Any, name: str, text: str, width: float, *, on_page: bool, sho
         element.attrib = dict(_attributes(element, name, used, colours))
     box = root.get("viewBox")
     root.attrib = {"viewBox": box, "role": "img", "aria-label": printable(text), "style": f"--width: {width:.0f}px"}
-    if shown:
-        root.attrib["class"] = shown
+    root.attrib["class"] = shown
     return Markup(ElementTree.tostring(root, encoding="unicode"))
 
 

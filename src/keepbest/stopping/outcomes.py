@@ -93,10 +93,11 @@ class Outcomes:
     def regret(self) -> Numbers:
         """How much worse the score is than the best of the whole history, at least 0.
 
-        It is infinite where nothing was kept, and NaN where the whole history has nothing to keep either.
+        It is infinite where nothing was kept, and NaN where the whole history has nothing to keep either. An infinity
+        is no score, wherever it lies: the best is that of the checks before it.
         """
-        best = int(self.best_so_far[-1])
-        if best == NONE:
+        best = last_kept(self.best_so_far)
+        if best is None:
             return np.full(self.grid.shape, np.nan)
         whole = float(self.trajectory.values[best])
         away = np.where(self.best_check == NONE, np.inf, np.abs(self.score - whole))
@@ -123,6 +124,12 @@ class Outcomes:
     def _at(series: NDArray[Any], checks: NDArray[np.int32]) -> Numbers:
         """Return the numbers of a series at checks, NaN where there is no check."""
         return np.append(series.astype(np.float64), np.nan)[checks]
+
+
+def last_kept(best_so_far: NDArray[np.int32]) -> int | None:
+    """Return the last of the checks that were the best one up to some check; None without any."""
+    kept = best_so_far[best_so_far != NONE]
+    return int(kept[-1]) if kept.size else None
 
 
 _IS_EARLY = np.array([*(reason.is_early for reason in StopReason), False])

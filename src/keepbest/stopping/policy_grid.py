@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -41,7 +42,7 @@ class PolicyGrid:
     @property
     def size(self) -> int:
         """How many policies there are."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     def policy(self, number: int) -> StoppingPolicy:
         """Return one of the policies.

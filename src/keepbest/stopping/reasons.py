@@ -27,3 +27,12 @@ class StopReason(str, Enum):
 _BY_POLICY = frozenset(
     {StopReason.PATIENCE_EXHAUSTED, StopReason.NON_FINITE, StopReason.THRESHOLD_REACHED, StopReason.DIVERGED}
 )
+
+
+def in_words(reason: str) -> str:
+    """Return a reason as people write it: `patience exhausted` for `patience_exhausted`.
+
+    Args:
+        reason: the value of a `StopReason`; another text, as a record may hold it, is shown by the same rule.
+    """
+    return "not finite" if reason == StopReason.NON_FINITE.value else reason.replace("_", " ")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keepbest.stopping.outcomes import NONE, Outcomes
+from keepbest.stopping.outcomes import NONE, Outcomes, last_kept
 from keepbest.stopping.policy import StoppingPolicy
 from keepbest.stopping.policy_grid import PolicyGrid
 from keepbest.stopping.reasons import StopReason
@@ -205,6 +205,14 @@ def best_so_far(trajectory: Trajectory, mode: str) -> Indices:
     best = np.maximum.accumulate(best)
     is_score = np.append(np.isfinite(trajectory.values), False)[best]
     return np.where(is_score, best, np.int32(NONE))
+
+
+def whole_best(trajectory: Trajectory, mode: str) -> int | None:
+    """Return the number of the best check of a whole history, None without a finite one.
+
+    What came before an infinity that is the optimum counts: policies that stop before it have kept it.
+    """
+    return last_kept(best_so_far(trajectory, mode))
 
 
 def _in_precision(numbers: Any, precision: np.dtype[Any]) -> NDArray[Any]:
