@@ -254,9 +254,40 @@ def test_what_another_training_needs_apart_from_a_policy_is_recommended_too(
     assert accuracy.recommend(9).overrides[:3] == [
         "objective.monitor=val_acc", "objective.mode=max", "trainer.min_epochs=1",
     ]  # fmt: skip
-    config.write_text(re.sub(r"(?s)(\n  early_stopping:)\n.*?(\n  \w)", r"\1 null\2", text))
-    assert "early_stopping: null" in config.read_text()
+    config.write_text(text.replace("    min_delta: 0.0\n", "    min_delta: 0.02\n"))  # of the checkpoint callback
+    accuracy = keepbest.replay(copied, patience=1, monitor="val_acc", mode="max")
+    assert accuracy.recommend(9).overrides[2] == "callbacks.model_checkpoint.min_delta=0.0", "it is in the other's unit"
+    config.write_text(without_early_stopping(text))
     assert keepbest.replay(copied, patience=1).recommend(9).overrides[0] == "callbacks/early_stopping=simple"
+
+
+def test_thresholds_of_a_run_that_is_maximised_are_read(copied: Path, edit_record: Callable[..., None]) -> None:
+    relate(copied, edit_record)
+    edit_record(copied, objective={"monitor": "val_acc", "mode": "max"})
+    config = copied / "config.yaml"
+    text = config.read_text().replace("stopping_threshold: null", "stopping_threshold: 3.0")
+    config.write_text(text.replace("divergence_threshold: null", "divergence_threshold: 0.3"))
+    row = keepbest.replay(copied, patience=9).table().iloc[0]
+    assert (row.reason, row.stopped_epoch) == ("diverged", 3)
+
+
+def test_what_the_policy_accepted_is_kept_where_a_run_kept_that(copied: Path, edit_record: Callable[..., None]) -> None:
+    """`restore_best_weights=policy_best` without a checkpoint callback."""
+    rows = [{"epoch": i, "step": i, "val_loss": x} for i, x in enumerate([1.0, 0.5, 0.45, 0.6, 0.7])]
+    MetricsTable(copied / "metrics.csv").restore(rows)
+    edit_record(copied, status="interrupted", metrics_sha256=None, stopping=None)
+    config = copied / "config.yaml"
+    text = re.sub(r"(?s)(\n  model_checkpoint:)\n.*?(\n\w)", r"\1 null\2", config.read_text())
+    config.write_text(text.replace("restore_best_weights: false", "restore_best_weights: policy_best"))
+    kept = keepbest.replay(copied, patience=[2, 9], min_delta=[0.0, 0.1]).table()
+    assert kept["score"].tolist() == [0.45, 0.5, 0.45, 0.5]
+    assert kept["regret"].tolist() == pytest.approx([0.0, 0.05, 0.0, 0.05])
+
+
+def without_early_stopping(config: str) -> str:
+    text = re.sub(r"(?s)(\n  early_stopping:)\n.*?(\n  \w)", r"\1 null\2", config)
+    assert "early_stopping: null" in text
+    return text
 
 
 def relate(run: Path, edit_record: Callable[..., None]) -> None:
@@ -307,17 +338,36 @@ def test_each_distinct_training_of_a_sweep_is_one_history(sweep: Path) -> None:
 def test_settings_in_which_the_jobs_of_a_sweep_differ_are_named(sweep: Path, edit_record: Callable[..., None]) -> None:
     for number in (0, 2):
         relate(sweep / str(number), edit_record)
+    assert overrides(keepbest.replay(sweep, patience=1)) == ["patience=1", "min_delta=0.0"]
+    config = sweep / "1" / "config.yaml"  # of a job that repeats another, and is left out
+    config.write_text(config.read_text().replace("start_from_epoch: 0", "start_from_epoch: 3"))
+    assert overrides(keepbest.replay(sweep, patience=1))[2:] == ["start_from_epoch=0"]
+
+
+def test_the_jobs_that_share_a_training_say_how_it_was_stopped(sweep: Path, edit_record: Callable[..., None]) -> None:
+    """Whether the sweep is replayed or its training: the latter has no early stopping of its own."""
+    training = sweep / "trajectories" / "shared"
+    shutil.copytree(sweep / "0", training)
+    relate(training, edit_record)
+    (training / "config.yaml").write_text(without_early_stopping((training / "config.yaml").read_text()))
+    (training / "members.json").write_text("{}")
     record = read_sweep(sweep)
-    jobs = [replace(job, overrides=[f"callbacks.early_stopping.baseline=0.{job.number + 1}"]) for job in record.jobs]
+    jobs = [replace(job, trajectory="trajectories/shared") for job in record.jobs[:2]]
     write_sweep(sweep, replace(record, jobs=jobs))
-    assert overrides(keepbest.replay(sweep, patience=1))[2:] == ["baseline=null"]
-    jobs = [replace(job, overrides=[f"callbacks/early_stopping=preset_{job.number}"]) for job in record.jobs]
-    write_sweep(sweep, replace(record, jobs=jobs))
-    shown = overrides(keepbest.replay(sweep, patience=1))
-    assert shown[0] == "callbacks/early_stopping=simple"
-    assert [override.partition("=")[0] for override in shown[1:]] == [
-        "patience", "min_delta", "baseline", "start_from_epoch", "stopping_threshold", "divergence_threshold",
-        "check_finite",
+    configs = [sweep / str(number) / "config.yaml" for number in (0, 1)]
+    for config in configs:
+        config.write_text(config.read_text().replace("start_from_epoch: 0", "start_from_epoch: 3"))
+    for path in (sweep, training):
+        replay = keepbest.replay(path, patience=1)
+        assert (replay.kept, overrides(replay)) == ({"start_from_epoch": 3}, ["patience=1", "min_delta=0.0"])
+    configs[0].write_text(configs[0].read_text().replace("start_from_epoch: 3", "start_from_epoch: 2"))
+    for path in (sweep, training):
+        replay = keepbest.replay(path, patience=1)
+        assert (replay.kept, overrides(replay)[2:]) == ({}, ["start_from_epoch=0"])
+    (sweep / "sweep.json").unlink()
+    assert overrides(keepbest.replay(training, patience=1)) == [
+        "callbacks/early_stopping=simple", "patience=1", "min_delta=0.0", "baseline=null", "start_from_epoch=0",
+        "stopping_threshold=null", "divergence_threshold=null", "check_finite=true",
     ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from keepbest.reading.metric_csv import read_metric_csv
 from keepbest.reading.recorded_stopping import RecordedStopping, common_stopping, is_of_stopping
 from keepbest.reading.run import Run, open_run
 from keepbest.reading.run_history import history_of_run
-from keepbest.reading.sweep_histories import histories_of_sweep
+from keepbest.reading.sweep_histories import configs_of_jobs, histories_of_sweep
 from keepbest.records.metrics_table import METRICS_FILE
 from keepbest.records.run_record import Objective
 from keepbest.records.store import RUN_FILE, SWEEP_FILE
@@ -103,7 +103,7 @@ def _read(source: Any, wanted: Wanted, notes: Notes) -> list[History]:
     if isinstance(source, (str, Path)):
         return _read_path(Path(source), wanted, notes)
     if isinstance(source, Run):
-        return [history_of_run(source, wanted)]
+        return [history_of_run(source, wanted, configs_of_jobs(source.directory))]
     if isinstance(directory := getattr(source, "directory", None), Path):  # an opened sweep
         return _read_path(directory, wanted, notes)
     if hasattr(source, "columns") and hasattr(source, "iloc"):
@@ -127,9 +127,10 @@ def _read_path(path: Path, wanted: Wanted, notes: Notes) -> list[History]:
         remedy = f"Name the file: {path / METRICS_FILE}" if is_dir and (path / METRICS_FILE).is_file() else None
         raise ConfigError("a history must be a run, a sweep or a CSV file", received=str(path), remedy=remedy)
     if (place / SWEEP_FILE).is_file() and path.name not in (RUN_FILE, METRICS_FILE):
-        return histories_of_sweep(place.resolve(), lambda run, config: history_of_run(run, wanted, config), notes)
+        return histories_of_sweep(place.resolve(), lambda run, jobs: history_of_run(run, wanted, jobs), notes)
     if is_dir or (place / RUN_FILE).is_file():
-        return [history_of_run(open_run(place), wanted)]
+        run = open_run(place)
+        return [history_of_run(run, wanted, configs_of_jobs(run.directory))]
     name, trajectory = read_metric_csv(path, wanted.monitor, notes.left_out)
     return [_of_numbers(name, trajectory, wanted)]
 

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from keepbest.errors import printable
+from keepbest.reading.recommendation import Recommendation
+from keepbest.reading.recorded_stopping import SWITCHED_ON
 from keepbest.reading.replay import Replay
 from keepbest.reports.console import standard_console
 from keepbest.reports.fitted_table import Column, one_line, shortened, show_left_out, show_table
@@ -75,6 +77,18 @@ def why_none(replay: Replay, max_regret: float) -> str:
     return f"no policy has a mean regret of at most {max_regret:g}; the least is {least:.6g}"
 
 
+def how_to_train(best: Recommendation) -> list[str]:
+    """Return what is to be done with the overrides of a recommendation."""
+    lines = ["to be added to what the histories were trained with"]
+    if SWITCHED_ON in best.overrides:
+        lines[0] += ", in place of what turned early stopping off there"
+    if any(override.startswith("objective.") for override in best.overrides):
+        lines.append(
+            "another objective changes the training where more than its end follows it, such as a scheduler"
+        )
+    return lines
+
+
 def _chosen(replay: Replay) -> np.ndarray[Any, np.dtype[np.intp]]:
     """Return the places of the policies that have room: the front, its least regret first, and what is next best."""
     regret, epochs = replay.mean_regret.ravel(), replay.mean_epochs.ravel()
@@ -137,8 +151,8 @@ def _summary(replay: Replay, max_regret: float) -> list[tuple[str, str]]:
     cost = f"{best.epochs:.6g} of {replay.total_epochs:.6g} epochs, regret {best.regret:.6g}"
     if len(replay.outcomes) > 1:
         cost += f" on average, {best.worst_regret:.6g} at worst"
-    where = "to be added to what the histories were trained with"
-    return [*rows, ("recommended", " ".join(best.overrides)), ("", where), ("", cost)]
+    how = [("", line) for line in how_to_train(best)]
+    return [*rows, ("recommended", " ".join(best.overrides)), *how, ("", cost)]
 
 
 def _text(value: float) -> str:
