@@ -214,14 +214,15 @@ import keepbest
 
 small = ["trainer=cpu", "trainer.max_epochs=16", "model.hidden_sizes=[16]", "model.optimizer.lr=0.02"]
 common = [*small, "data=breast_cancer"]
-late = ["callbacks.early_stopping.start_from_epoch=5", "callbacks.early_stopping.patience=8"]
+early_stopping = {"start_from_epoch": 5, "patience": 8, "stopping_threshold": 0.9999, "divergence_threshold": 0.05}
+late = ["objective=val_acc", *(f"callbacks.early_stopping.{name}={value}" for name, value in early_stopping.items())]
 for own in (late, ["callbacks/early_stopping=off"]):
     run = keepbest.train([*common, *own])
     best = keepbest.replay(run, patience=[1, 2, 3], min_delta=[0, 0.05]).recommend(max_regret=9)
     followed = keepbest.train([*common, *own, *best.overrides])
     record = followed.record
     print("FOUND", json.dumps([best.epochs, record["timing"]["epochs_trained"], record["stopping"]["reason"],
-          best.regret, record["best_model_score"] - run.record["best_model_score"], record["stopping"]["policy"]]))
+          best.regret, abs(record["best_model_score"] - run.record["best_model_score"]), record["stopping"]["policy"]]))
 """
 
 

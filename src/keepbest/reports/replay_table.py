@@ -83,9 +83,7 @@ def how_to_train(best: Recommendation) -> list[str]:
     if SWITCHED_ON in best.overrides:
         lines[0] += ", in place of what turned early stopping off there"
     if any(override.startswith("objective.") for override in best.overrides):
-        lines.append(
-            "another objective changes the training where more than its end follows it, such as a scheduler"
-        )
+        lines.append("another objective changes the training where more than its end follows it, such as a scheduler")
     return lines
 
 
