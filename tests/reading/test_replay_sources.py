@@ -543,3 +543,120 @@ print(json.dumps([time.perf_counter() - began, resource.getrusage(resource.RUSAG
     assert seconds < 10
     assert gigabytes < 1
     assert loaded == []
+
+
+def values_of(history: Any, **facts: Any) -> list[float]:
+    (one,) = keepbest.replay(history, patience=1, mode="min", **facts).outcomes
+    return one.trajectory.values.tolist()
+
+
+UNFINISHED = {
+    "a cell is missing": "epoch,val_loss\n0,1.0\n1,0.9\n2", "nothing": "epoch,val_loss\n0,1.0\n1,0.9\n2,",
+    "a point": "epoch,val_loss\n0,1.0\n1,0.9\n2,0.", "a sign": "epoch,val_loss\n0,1.0\n1,0.9\n2,-",
+    "an exponent": "epoch,val_loss\n0,1.0\n1,0.9\n2,1.2e", "its sign": "epoch,val_loss\n0,1.0\n1,0.9\n2,1.2e-",
+    "a word": "epoch,val_loss\n0,1.0\n1,0.9\n2,na", "a quotation mark": 'epoch,val_loss\n0,1.0\n1,0.9\n2,"0.1',
+    "only a quotation mark": 'epoch,val_loss\n0,1.0\n1,0.9\n"', "the epoch": "val_loss,epoch\n1.0,0\n0.9,1\n0.1,",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", UNFINISHED.values(), ids=UNFINISHED)
+def test_a_last_row_that_may_go_on_is_no_measurement(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(text)
+    replay = keepbest.replay(path, patience=1, mode="min", monitor="val_loss")
+    assert replay.outcomes[0].trajectory.values.tolist() == [1.0, 0.9]
+    assert replay.left_out == ["log.csv: its last line is not whole"]
+
+
+WHOLE = {
+    "a number": "epoch,val_loss\n0,1.0\n1,0.5", "a whole number": "epoch,val_loss\n0,1\n1,0.5",
+    "a line end of Windows": "epoch,val_loss\r\n0,1.0\r\n1,0.5\r\n", "a point": "epoch,val_loss\n0,1.\n1,.5\n",
+    "a column that is not used": "epoch,val_loss,note\n0,1.0,a\n1,0.5,the best",
+    "a comment": "epoch,val_loss\n0,1.\n1,0.5\n# it's \"done", "no more": "epoch,val_loss\n0,1.\n1,0.5\n  ",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WHOLE.values(), ids=WHOLE)
+def test_a_last_row_that_is_whole_counts_with_and_without_a_line_end(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_bytes(text.encode())
+    replay = keepbest.replay(path, patience=1, mode="min", monitor="val_loss")
+    assert replay.outcomes[0].trajectory.values.tolist() == [1.0, 0.5]
+    assert replay.left_out == []
+
+
+LAYOUTS = {
+    "marks in a quoted name": '"loss,a,b";"epoch"\n1.0;0\n0.5;2\n',
+    "an index": ",epoch,val_loss\n0,0,1.0\n1,2,0.5\n", "two indices": ",,epoch,val_loss\n0,0,0,1.0\n0,1,2,0.5\n",
+    "an index that was written twice": "Unnamed: 0,epoch,val_loss\n0,0,1.0\n1,2,0.5\n",
+    "Excel's line": 'sep=;\n"a,b,c,d";epoch\n1.0;0\n0.5;2\n',
+    "Excel's line with a BOM": "\ufeffsep=|\nx|epoch\n1.0|0\n0.5|2\n",
+    "Excel's line with tabs": "SEP=\t\r\nx\tepoch\r\n1.0\t0\r\n0.5\t2\r\n",
+    "comments": '# at the top\nepoch,val_loss\n0,1.0\n# "below", it\'s said\n  # and here\n2,0.5\n# at the end\n',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", LAYOUTS.values(), ids=LAYOUTS)
+def test_the_only_metric_is_found_in_any_layout(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_bytes(text.encode())
+    replay = keepbest.replay(path, patience=1, mode="min")
+    trajectory = replay.outcomes[0].trajectory
+    assert (trajectory.values.tolist(), trajectory.epochs.tolist(), replay.left_out) == ([1.0, 0.5], [0, 2], [])
+
+
+def test_a_table_that_went_through_a_file_of_pandas_is_the_same(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"epoch": [0, 2], "val_loss": [1.0, 0.5]})
+    frame.to_csv(tmp_path / "table.csv")
+    assert values_of(tmp_path / "table.csv") == values_of(pd.read_csv(tmp_path / "table.csv")) == values_of(frame)
+
+
+def test_pythons_own_spelling_of_a_number_is_none_and_lines_keep_their_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("# a comment\nval_loss\n1.0\n# another\n1_5\n2.0\n")
+    with pytest.raises(ConfigError, match=r"must hold numbers, line 5, got '1_5'"):
+        values_of(path)
+
+
+FRAMES = {
+    "texts as epochs": ({"epoch": ["0", "1"], "a": [1, 0.5]}, r"whole numbers, from 0, got '0'\. .*pandas\.to_numeric"),
+    "no epoch": ({"epoch": pd.array([0, None], "Int64"), "a": [1, 0.5]}, "must hold whole numbers"),
+    "None as an epoch": ({"epoch": pd.Series([0, None], dtype=object), "a": [1, 0.5]}, "must hold whole numbers"),
+    "a huge epoch": ({"epoch": pd.Series([0, 10**400], dtype=object), "a": [1, 0.5]}, "must hold whole numbers"),
+    "texts": ({"a": ["1", "0.5"]}, r"column 'a' of a table must hold numbers, got '1'\. .*pandas\.to_numeric"),
+    "a text": ({"a": pd.Series([1.0, "x"], dtype=object)}, "must hold numbers, got 'x'"),
+    "no number of a float": ({"a": pd.Series([1, 10**400], dtype=object)}, "must hold numbers"),
+    "times": ({"a": pd.to_datetime(["2026-11-22"])}, "must hold numbers"),
+}
+
+
+@pytest.mark.parametrize(("columns", "match"), FRAMES.values(), ids=FRAMES)
+def test_a_dataframe_without_numbers_is_refused_with_a_remedy(columns: dict[str, Any], match: str) -> None:
+    with pytest.raises(ConfigError, match=match):
+        values_of(pd.DataFrame(columns))
+
+
+def test_numbers_of_a_dataframe_count_whatever_their_column_says() -> None:
+    for kind in (object, "Float64", "Float32", np.float32):
+        frame = pd.DataFrame(
+            {"epoch": pd.Series([0, 2, 4], dtype=object), "a": pd.Series([1.0, 0.5, 0.75], dtype=kind)}
+        )
+        (one,) = keepbest.replay(frame, patience=1, mode="min").outcomes
+        assert (one.trajectory.epochs.tolist(), one.trajectory.precision) == ([0, 2, 4], np.float32), kind
+
+
+def test_a_column_that_is_there_twice_is_refused_in_a_dataframe_too() -> None:
+    frame = pd.DataFrame([[1.0, 9.0], [0.5, 8.0]], columns=["val_loss", "val_loss"])
+    for monitor in (None, "val_loss"):
+        with pytest.raises(ConfigError, match="columns of a table must have different names, got 'val_loss'"):
+            values_of(frame, monitor=monitor)
+
+
+def test_an_index_of_epochs_counts_unless_there_is_a_column() -> None:
+    frame = pd.DataFrame({"fold": [1, 1], "epoch": [3, 5], "val_loss": [1.0, 0.5]})
+    for indexed in (frame[["epoch", "val_loss"]].set_index("epoch"), frame.set_index(["fold", "epoch"]),
+                    frame.drop(columns="fold").rename_axis(index="Epoch")):  # fmt: skip
+        (one,) = keepbest.replay(indexed, patience=1, mode="min").outcomes
+        assert one.trajectory.epochs.tolist() == [3, 5]
+    with pytest.raises(ConfigError, match="column 'epoch' of a table must hold whole numbers"):
+        values_of(pd.DataFrame({"val_loss": [1.0]}, index=pd.Index([0.5], name="epoch")))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keepbest.errors import ConfigError
 from keepbest.reading.differences import differences
 from keepbest.reading.history import History, Notes, Wanted, objective_of
-from keepbest.reading.metric_columns import epoch_column, is_counter, metric_column, whole_epochs
+from keepbest.reading.metric_columns import epoch_column, is_counter, metric_column, require_different, whole_epochs
 from keepbest.reading.metric_csv import read_metric_csv
 from keepbest.reading.recorded_stopping import RecordedStopping, common_stopping, is_of_stopping
 from keepbest.reading.run import Run, open_run
@@ -137,6 +140,7 @@ def _read_path(path: Path, wanted: Wanted, notes: Notes) -> list[History]:
 
 def _of_frame(frame: pd.DataFrame, wanted: Wanted) -> History:
     names = [str(name) for name in frame.columns]
+    require_different("a table", names)
     metrics = [name for name in names if not is_counter(name) and frame.iloc[:, names.index(name)].notna().any()]
     name = metric_column("the table", metrics, wanted.monitor)
     column = frame.iloc[:, names.index(name)]
@@ -145,15 +149,32 @@ def _of_frame(frame: pd.DataFrame, wanted: Wanted) -> History:
             f"a table does not say whether a NaN of {name!r} was measured, or means that there was no check",
             remedy=f"Drop the rows without a check, with dropna(subset=[{name!r}]), or hand over a run or a CSV file",
         )
-    counted = epoch_column(names)
     epochs = None
-    if counted is not None:
+    levels = [str(level) for level in frame.index.names]
+    if (counted := epoch_column(names)) is not None:
         epochs = whole_epochs(counted, "a table", frame.iloc[:, names.index(counted)].tolist()).tolist()
-    array = column.to_numpy()
+    elif (counted := epoch_column(levels)) is not None:
+        epochs = whole_epochs(counted, "a table", frame.index.get_level_values(levels.index(counted)).tolist()).tolist()
+    array = _numbers_of(name, column.to_numpy())
     trajectory = trajectory_of(array, epochs)
     if array.dtype == np.float64:
         trajectory = replace(trajectory, precision=precision_told_by(trajectory.values))
     return _of_numbers(name, trajectory, wanted)
+
+
+def _numbers_of(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """Return the numbers of a column, also where its type does not say that it holds nothing else."""
+    if array.dtype.kind in "fiub":
+        return array
+    other = next((value for value in array if not isinstance(value, Real)), None)
+    if other is None:
+        with suppress(OverflowError):  # a whole number that no float holds
+            return array.astype(np.float64)
+    raise ConfigError(
+        f"column {name!r} of a table must hold numbers",
+        received=other,
+        remedy="Turn its values into numbers, as pandas.to_numeric does",
+    )
 
 
 def _of_numbers(name: str, trajectory: Trajectory, wanted: Wanted) -> History:
