@@ -20,7 +20,10 @@ MOST_ROWS = 20
 _LEFT_OUT_SHOWN, _MOST_DIFFERING, _LONGEST_KEY = 3, 5, 60
 _LONGEST_LEFT_OUT, _LONGEST_NAME = 160, 24  # characters
 # which columns stay in a narrow terminal
-_RANKS = {"epochs": 1, "regret": 1, "worst regret": 2, "saved": 4, "best at": 5}
+_RANKS = {
+    "patience": 0, "epochs": 0, "regret": 0, "min_delta": 1, "baseline": 2, "start_from_epoch": 2, "worst regret": 2,
+    "saved": 4, "best at": 5,
+}  # fmt: skip
 _METRIC_RANK = 3
 
 
@@ -54,6 +57,11 @@ def differing_of(replay: Replay) -> str:
     more = len(replay.differing) - _MOST_DIFFERING
     keys = f"{shown} and {more} more" if more > 0 else shown
     return f"the histories differ in more than the seed: {keys}; means over them are of different experiments"
+
+
+def kept_of(replay: Replay) -> str:
+    """Return the settings that all policies have because the histories were trained with them; "" for none."""
+    return " ".join(f"{name}={value}" for name, value in replay.kept.items())
 
 
 def why_none(replay: Replay, max_regret: float) -> str:
@@ -108,12 +116,14 @@ def _headline(replay: Replay) -> str:
 
 
 def _columns(replay: Replay, numbers: np.ndarray[Any, np.dtype[np.intp]]) -> list[Column]:
-    """Return the columns: the settings first, which stay, as what is known of every policy does."""
+    """Return the columns: the settings first; patience, epochs and regret stay where there is little room."""
     settings = replay.grid.columns(numbers)
     axes = [name for name, size in zip(settings, replay.grid.shape, strict=True) if size > 1 or name == "patience"]
     front = set(replay.front.tolist())
     columns = [Column("", ["*" if int(number) in front else "" for number in numbers])]
-    columns += [Column(name, [_text(value) for value in settings[name]], right=True) for name in axes]
+    for name in axes:
+        cells = [_text(value) or "none" for value in settings[name]]
+        columns.append(Column(name, cells, rank=_RANKS[name], right=True))
     for name, fact in _facts(replay).items():
         cells = [_text(fact.flat[number]) for number in numbers]
         head = shortened(one_line(name), _LONGEST_NAME)
@@ -132,8 +142,7 @@ def _facts(replay: Replay) -> dict[str, Any]:
 def _summary(replay: Replay, max_regret: float) -> list[tuple[str, str]]:
     rows = [("*", "no other policy has both fewer epochs and less regret")] if replay.front.size else []
     if replay.kept:
-        kept = " ".join(f"{name}={value}" for name, value in replay.kept.items())
-        rows.append(("all of them", f"{kept}, as the histories were trained"))
+        rows.append(("all of them", f"{kept_of(replay)}, as the histories were trained"))
     if censored := int((replay.censored > 0).sum()):
         where = "a history" if len(replay.outcomes) > 1 else "the history"
         rows.append(("censored", f"{censored} of {replay.grid.size} policies: {where} ended before they would have"))
