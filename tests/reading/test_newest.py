@@ -46,10 +46,10 @@ def test_a_sweep_began_with_whichever_of_its_jobs_was_first(add_sweep) -> None:
     assert latest(add_sweep("job 0 was repeated", 19, 8, 20)) == "later"
 
 
-def test_of_two_that_began_together_the_first_of_a_listing_counts(add_sweep) -> None:
+def test_of_two_that_began_together_the_last_name_counts_which_begins_with_the_time(add_sweep) -> None:
     add_sweep("b", 9, 10)
-    assert latest(add_sweep("a copy", 10, 9)) == "a copy"
-    assert latest(add_sweep("z copy", 9)) == "a copy"
+    assert latest(add_sweep("a copy", 10, 9)) == "b"
+    assert latest(add_sweep("z copy", 9)) == "z copy"
 
 
 def test_jobs_may_lie_deeper_and_others_records_do_not_count(add_sweep, tmp_path) -> None:

@@ -213,7 +213,7 @@ def test_means_over_different_experiments_are_called_so(made_sweep, made_job, tm
     assert "differing    the histories differ in more than the seed: model; means" in capsys.readouterr().out
     text = page(made_sweep(tmp_path / "seeds", descents(made_job, ["seed=1"], ["seed=2"])))
     assert "Mind that" not in text
-    shows(text, "To be added to what these were trained with:", "callbacks.early_stopping.patience=1 ")
+    shows(text, "To be added to what the histories were trained with", "callbacks.early_stopping.patience=1 ")
     repeated = [*descents(made_job, ["a=1"], ["a=2"]), *descents(made_job, ["a=1"])]
     shows(page(made_sweep(tmp_path / "repeated", repeated)), "3 trainings", "means over 2 distinct histories")
     assert command_line(["replay", str(tmp_path / "repeated")]) == 0

@@ -52,7 +52,7 @@ def start_of_sweep(contents: SweepContents) -> datetime | None:
 
 
 def _newest(files: Iterable[Path], looks: Sequence[_Look]) -> Path | None:
-    """Return the directory of the record that began last; of several, the one that a listing has first.
+    """Return the directory of the record that began last; of several, such as copies, the one of the last name.
 
     What began later was written later, and no sweep began after any of its jobs: each look gives a time, the next an
     earlier one at most. So of a thousand, the next is taken only at the one that may still be the last. Where records
@@ -62,14 +62,15 @@ def _newest(files: Iterable[Path], looks: Sequence[_Look]) -> Path | None:
         files: the records.
         looks: the cheap ones first.
     """
-    waiting = [(-file.lstat().st_mtime, file.parent.name, 0, file.parent) for file in files]
+    by_name = sorted(files, key=lambda file: file.parent.name, reverse=True)
+    waiting = [(-file.lstat().st_mtime, order, 0, file.parent) for order, file in enumerate(by_name)]
     heapq.heapify(waiting)
     while waiting:
-        time, name, looked, place = heapq.heappop(waiting)
+        time, order, looked, place = heapq.heappop(waiting)
         if looked == len(looks):
             return place
         began = looks[looked](place.resolve())
-        heapq.heappush(waiting, (time if began is None else -began.timestamp(), name, looked + 1, place))
+        heapq.heappush(waiting, (time if began is None else -began.timestamp(), order, looked + 1, place))
     return None
 
 
