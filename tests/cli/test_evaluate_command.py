@@ -301,6 +301,9 @@ def test_relative_paths_are_those_of_the_run_and_of_other_data_those_of_the_call
     assert Path.cwd() == here
     out = said(0, job_dir, "--split", "test", "--data", "csv", "data.path=again.csv", *half[1:])
     assert " of 60 samples are among those the model was trained on: " in out, "standardised by other statistics"
+    (here / "named.csv").write_text((here / "new.csv").read_text().replace(",a\n", ",z\n"))
+    out = said(2, job_dir, "--split", "test", "--data", "csv", "data.path=named.csv", *half[1:])
+    assert "such as the model was trained on: classes ['a', 'b'], CsvTable has ['b', 'z']. Their numbers would" in out
     own, other, again = read_record(job_dir).evaluations
     assert (own.overlap, other.overlap) == (None, 0)
     assert again.overlap is not None

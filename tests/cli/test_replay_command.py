@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 import keepbest as package
 from keepbest.cli.main import main as command_line
 from keepbest.cli.replay import main
+from keepbest.reports.replay_table import show_replay
 
 CSV = "epoch,val_loss,val_acc\n" + "".join(f"{i},{1 / (i + 1) + (i % 4) / 9},{i / 40}\n" for i in range(40))
 Said = Callable[..., str]
@@ -48,6 +51,38 @@ def test_the_table_fits_the_terminal_and_ends_with_a_line_to_paste(table: Path, 
     assert "censored" in text
     assert "recommended  callbacks.early_stopping.patience=" in text
     assert "to be added to what the histories were trained with" in text
+
+
+@pytest.mark.parametrize(("width", "settings"), [(40, set()), (60, {"min_delta"}), (120, None)])
+def test_a_narrow_terminal_keeps_patience_epochs_and_regret(table: Path, width: int, settings: set[str] | None) -> None:
+    found = package.replay(
+        table, monitor="val_loss", mode="min", patience=range(1, 7), min_delta=[0, 0.001], baseline=[None, 0.5],
+        start_from_epoch=[0, 2],
+    )  # fmt: skip
+    console = Console(file=io.StringIO(), width=width, highlight=False, force_terminal=True, color_system=None)
+    show_replay(found, 0.0, console)
+    _, heads, *rows = console.file.getvalue().splitlines()
+    assert {"patience", "epochs", "regret"} <= set(heads.split())
+    assert max(map(len, [heads, *rows[:20]])) <= width
+    left_out = next((line for line in rows if line.startswith("no room for ")), "no room for ; ")
+    named = set(left_out.removeprefix("no room for ").partition(";")[0].split(", "))
+    every = {
+        "patience",
+        "min_delta",
+        "baseline",
+        "start_from_epoch",
+        "epochs",
+        "saved",
+        "best at",
+        "val_loss",
+        "regret",
+    }
+    shown = set(heads.replace("best at", "").split()) | ({"best at"} if "best at" in heads else set())
+    assert shown | named - {""} == every
+    assert not shown & named
+    assert shown == every if settings is None else settings <= shown != every
+    if settings is None:
+        assert "none" in rows[0].split(), "what has no baseline says so"
 
 
 def test_files_are_written(table: Path, said: Said, tmp_path: Path) -> None:
@@ -214,14 +249,15 @@ import keepbest
 
 small = ["trainer=cpu", "trainer.max_epochs=16", "model.hidden_sizes=[16]", "model.optimizer.lr=0.02"]
 common = [*small, "data=breast_cancer"]
-late = ["callbacks.early_stopping.start_from_epoch=5", "callbacks.early_stopping.patience=8"]
+early_stopping = {"start_from_epoch": 5, "patience": 8, "stopping_threshold": 0.9999, "divergence_threshold": 0.05}
+late = ["objective=val_acc", *(f"callbacks.early_stopping.{name}={value}" for name, value in early_stopping.items())]
 for own in (late, ["callbacks/early_stopping=off"]):
     run = keepbest.train([*common, *own])
     best = keepbest.replay(run, patience=[1, 2, 3], min_delta=[0, 0.05]).recommend(max_regret=9)
     followed = keepbest.train([*common, *own, *best.overrides])
     record = followed.record
     print("FOUND", json.dumps([best.epochs, record["timing"]["epochs_trained"], record["stopping"]["reason"],
-          best.regret, record["best_model_score"] - run.record["best_model_score"], record["stopping"]["policy"]]))
+          best.regret, abs(record["best_model_score"] - run.record["best_model_score"]), record["stopping"]["policy"]]))
 """
 
 

@@ -49,6 +49,12 @@ def test_labels_of_any_kind_are_numbered_in_sorted_order(
     assert served(data, "val", 1).tolist() == expected
 
 
+def test_the_names_of_the_columns_are_kept_in_the_order_of_the_inputs(write_csv: WriteCsv) -> None:
+    path = write_csv()
+    assert set_up(path, features=["weight", "age"]).feature_names == ("weight", "age")
+    assert set_up(path, features=None).feature_names == ("age", "weight", "constant", "price")
+
+
 def test_regression_targets_lead_back_to_their_unit(write_csv: WriteCsv) -> None:
     path = write_csv()
     data = set_up(path, target="price", task="regression")

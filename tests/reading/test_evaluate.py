@@ -264,6 +264,38 @@ def test_samples_that_the_model_was_trained_on_are_found_whatever_their_split_is
         run.evaluate(data={"_target_": f"{NAME}.Stream"})
 
 
+@pytest.mark.parametrize("limit", ["limit_train_batches", "overfit_batches"])
+@pytest.mark.filterwarnings("ignore:.*overfit")
+def test_samples_that_a_limited_training_may_not_have_seen_are_not_called_trained_on(mine, run_job, limit):
+    job_dir, _ = run_job(*SETTINGS, f"trainer.{limit}=2")
+    run, told = keepbest.open_run(job_dir, modules=[NAME]), []
+    split = f"those of the split that the model was trained from, limited by trainer.{limit}"
+    with pytest.warns(UserWarning, match=f"^30 of 30 samples are among {split}: how many of them .* is not known"):
+        run.evaluate(data={"_target_": f"{NAME}.TrainedOn"})
+    assert run.evaluation(data={"_target_": f"{NAME}.TrainedOn"}, tell=told.append).overlap is None
+    assert told[0].found == 30
+    assert run.evaluation(data=dict(run.config["data"])).overlap == 0, "of none it is known"
+
+
+@pytest.mark.parametrize(
+    ("trainer", "limit"),
+    [
+        ({}, ""),
+        ({"limit_train_batches": None, "overfit_batches": 0.0}, ""),
+        ({"limit_train_batches": 1.0}, ""),
+        ({"limit_train_batches": 1}, "limit_train_batches"),
+        ({"limit_train_batches": 0.5}, "limit_train_batches"),
+        ({"overfit_batches": 0.01}, "overfit_batches"),
+        ({"limit_train_batches": ["x"]}, "limit_train_batches"),
+    ],
+    ids=str,
+)
+def test_what_limits_a_training(trainer, limit):
+    from keepbest.reading.trained_samples import limit_of
+
+    assert limit_of(trainer) == limit
+
+
 def test_what_is_left_out_of_the_comparison_is_told(run, monkeypatch):
     from keepbest.reading import trained_samples
 

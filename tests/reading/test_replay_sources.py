@@ -254,9 +254,40 @@ def test_what_another_training_needs_apart_from_a_policy_is_recommended_too(
     assert accuracy.recommend(9).overrides[:3] == [
         "objective.monitor=val_acc", "objective.mode=max", "trainer.min_epochs=1",
     ]  # fmt: skip
-    config.write_text(re.sub(r"(?s)(\n  early_stopping:)\n.*?(\n  \w)", r"\1 null\2", text))
-    assert "early_stopping: null" in config.read_text()
+    config.write_text(text.replace("    min_delta: 0.0\n", "    min_delta: 0.02\n"))  # of the checkpoint callback
+    accuracy = keepbest.replay(copied, patience=1, monitor="val_acc", mode="max")
+    assert accuracy.recommend(9).overrides[2] == "callbacks.model_checkpoint.min_delta=0.0", "it is in the other's unit"
+    config.write_text(without_early_stopping(text))
     assert keepbest.replay(copied, patience=1).recommend(9).overrides[0] == "callbacks/early_stopping=simple"
+
+
+def test_thresholds_of_a_run_that_is_maximised_are_read(copied: Path, edit_record: Callable[..., None]) -> None:
+    relate(copied, edit_record)
+    edit_record(copied, objective={"monitor": "val_acc", "mode": "max"})
+    config = copied / "config.yaml"
+    text = config.read_text().replace("stopping_threshold: null", "stopping_threshold: 3.0")
+    config.write_text(text.replace("divergence_threshold: null", "divergence_threshold: 0.3"))
+    row = keepbest.replay(copied, patience=9).table().iloc[0]
+    assert (row.reason, row.stopped_epoch) == ("diverged", 3)
+
+
+def test_what_the_policy_accepted_is_kept_where_a_run_kept_that(copied: Path, edit_record: Callable[..., None]) -> None:
+    """`restore_best_weights=policy_best` without a checkpoint callback."""
+    rows = [{"epoch": i, "step": i, "val_loss": x} for i, x in enumerate([1.0, 0.5, 0.45, 0.6, 0.7])]
+    MetricsTable(copied / "metrics.csv").restore(rows)
+    edit_record(copied, status="interrupted", metrics_sha256=None, stopping=None)
+    config = copied / "config.yaml"
+    text = re.sub(r"(?s)(\n  model_checkpoint:)\n.*?(\n\w)", r"\1 null\2", config.read_text())
+    config.write_text(text.replace("restore_best_weights: false", "restore_best_weights: policy_best"))
+    kept = keepbest.replay(copied, patience=[2, 9], min_delta=[0.0, 0.1]).table()
+    assert kept["score"].tolist() == [0.45, 0.5, 0.45, 0.5]
+    assert kept["regret"].tolist() == pytest.approx([0.0, 0.05, 0.0, 0.05])
+
+
+def without_early_stopping(config: str) -> str:
+    text = re.sub(r"(?s)(\n  early_stopping:)\n.*?(\n  \w)", r"\1 null\2", config)
+    assert "early_stopping: null" in text
+    return text
 
 
 def relate(run: Path, edit_record: Callable[..., None]) -> None:
@@ -307,17 +338,36 @@ def test_each_distinct_training_of_a_sweep_is_one_history(sweep: Path) -> None:
 def test_settings_in_which_the_jobs_of_a_sweep_differ_are_named(sweep: Path, edit_record: Callable[..., None]) -> None:
     for number in (0, 2):
         relate(sweep / str(number), edit_record)
+    assert overrides(keepbest.replay(sweep, patience=1)) == ["patience=1", "min_delta=0.0"]
+    config = sweep / "1" / "config.yaml"  # of a job that repeats another, and is left out
+    config.write_text(config.read_text().replace("start_from_epoch: 0", "start_from_epoch: 3"))
+    assert overrides(keepbest.replay(sweep, patience=1))[2:] == ["start_from_epoch=0"]
+
+
+def test_the_jobs_that_share_a_training_say_how_it_was_stopped(sweep: Path, edit_record: Callable[..., None]) -> None:
+    """Whether the sweep is replayed or its training: the latter has no early stopping of its own."""
+    training = sweep / "trajectories" / "shared"
+    shutil.copytree(sweep / "0", training)
+    relate(training, edit_record)
+    (training / "config.yaml").write_text(without_early_stopping((training / "config.yaml").read_text()))
+    (training / "members.json").write_text("{}")
     record = read_sweep(sweep)
-    jobs = [replace(job, overrides=[f"callbacks.early_stopping.baseline=0.{job.number + 1}"]) for job in record.jobs]
+    jobs = [replace(job, trajectory="trajectories/shared") for job in record.jobs[:2]]
     write_sweep(sweep, replace(record, jobs=jobs))
-    assert overrides(keepbest.replay(sweep, patience=1))[2:] == ["baseline=null"]
-    jobs = [replace(job, overrides=[f"callbacks/early_stopping=preset_{job.number}"]) for job in record.jobs]
-    write_sweep(sweep, replace(record, jobs=jobs))
-    shown = overrides(keepbest.replay(sweep, patience=1))
-    assert shown[0] == "callbacks/early_stopping=simple"
-    assert [override.partition("=")[0] for override in shown[1:]] == [
-        "patience", "min_delta", "baseline", "start_from_epoch", "stopping_threshold", "divergence_threshold",
-        "check_finite",
+    configs = [sweep / str(number) / "config.yaml" for number in (0, 1)]
+    for config in configs:
+        config.write_text(config.read_text().replace("start_from_epoch: 0", "start_from_epoch: 3"))
+    for path in (sweep, training):
+        replay = keepbest.replay(path, patience=1)
+        assert (replay.kept, overrides(replay)) == ({"start_from_epoch": 3}, ["patience=1", "min_delta=0.0"])
+    configs[0].write_text(configs[0].read_text().replace("start_from_epoch: 3", "start_from_epoch: 2"))
+    for path in (sweep, training):
+        replay = keepbest.replay(path, patience=1)
+        assert (replay.kept, overrides(replay)[2:]) == ({}, ["start_from_epoch=0"])
+    (sweep / "sweep.json").unlink()
+    assert overrides(keepbest.replay(training, patience=1)) == [
+        "callbacks/early_stopping=simple", "patience=1", "min_delta=0.0", "baseline=null", "start_from_epoch=0",
+        "stopping_threshold=null", "divergence_threshold=null", "check_finite=true",
     ]  # fmt: skip
 
 
@@ -493,3 +543,120 @@ print(json.dumps([time.perf_counter() - began, resource.getrusage(resource.RUSAG
     assert seconds < 10
     assert gigabytes < 1
     assert loaded == []
+
+
+def values_of(history: Any, **facts: Any) -> list[float]:
+    (one,) = keepbest.replay(history, patience=1, mode="min", **facts).outcomes
+    return one.trajectory.values.tolist()
+
+
+UNFINISHED = {
+    "a cell is missing": "epoch,val_loss\n0,1.0\n1,0.9\n2", "nothing": "epoch,val_loss\n0,1.0\n1,0.9\n2,",
+    "a point": "epoch,val_loss\n0,1.0\n1,0.9\n2,0.", "a sign": "epoch,val_loss\n0,1.0\n1,0.9\n2,-",
+    "an exponent": "epoch,val_loss\n0,1.0\n1,0.9\n2,1.2e", "its sign": "epoch,val_loss\n0,1.0\n1,0.9\n2,1.2e-",
+    "a word": "epoch,val_loss\n0,1.0\n1,0.9\n2,na", "a quotation mark": 'epoch,val_loss\n0,1.0\n1,0.9\n2,"0.1',
+    "only a quotation mark": 'epoch,val_loss\n0,1.0\n1,0.9\n"', "the epoch": "val_loss,epoch\n1.0,0\n0.9,1\n0.1,",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", UNFINISHED.values(), ids=UNFINISHED)
+def test_a_last_row_that_may_go_on_is_no_measurement(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(text)
+    replay = keepbest.replay(path, patience=1, mode="min", monitor="val_loss")
+    assert replay.outcomes[0].trajectory.values.tolist() == [1.0, 0.9]
+    assert replay.left_out == ["log.csv: its last line is not whole"]
+
+
+WHOLE = {
+    "a number": "epoch,val_loss\n0,1.0\n1,0.5", "a whole number": "epoch,val_loss\n0,1\n1,0.5",
+    "a line end of Windows": "epoch,val_loss\r\n0,1.0\r\n1,0.5\r\n", "a point": "epoch,val_loss\n0,1.\n1,.5\n",
+    "a column that is not used": "epoch,val_loss,note\n0,1.0,a\n1,0.5,the best",
+    "a comment": "epoch,val_loss\n0,1.\n1,0.5\n# it's \"done", "no more": "epoch,val_loss\n0,1.\n1,0.5\n  ",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WHOLE.values(), ids=WHOLE)
+def test_a_last_row_that_is_whole_counts_with_and_without_a_line_end(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_bytes(text.encode())
+    replay = keepbest.replay(path, patience=1, mode="min", monitor="val_loss")
+    assert replay.outcomes[0].trajectory.values.tolist() == [1.0, 0.5]
+    assert replay.left_out == []
+
+
+LAYOUTS = {
+    "marks in a quoted name": '"loss,a,b";"epoch"\n1.0;0\n0.5;2\n',
+    "an index": ",epoch,val_loss\n0,0,1.0\n1,2,0.5\n", "two indices": ",,epoch,val_loss\n0,0,0,1.0\n0,1,2,0.5\n",
+    "an index that was written twice": "Unnamed: 0,epoch,val_loss\n0,0,1.0\n1,2,0.5\n",
+    "Excel's line": 'sep=;\n"a,b,c,d";epoch\n1.0;0\n0.5;2\n',
+    "Excel's line with a BOM": "\ufeffsep=|\nx|epoch\n1.0|0\n0.5|2\n",
+    "Excel's line with tabs": "SEP=\t\r\nx\tepoch\r\n1.0\t0\r\n0.5\t2\r\n",
+    "comments": '# at the top\nepoch,val_loss\n0,1.0\n# "below", it\'s said\n  # and here\n2,0.5\n# at the end\n',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", LAYOUTS.values(), ids=LAYOUTS)
+def test_the_only_metric_is_found_in_any_layout(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_bytes(text.encode())
+    replay = keepbest.replay(path, patience=1, mode="min")
+    trajectory = replay.outcomes[0].trajectory
+    assert (trajectory.values.tolist(), trajectory.epochs.tolist(), replay.left_out) == ([1.0, 0.5], [0, 2], [])
+
+
+def test_a_table_that_went_through_a_file_of_pandas_is_the_same(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"epoch": [0, 2], "val_loss": [1.0, 0.5]})
+    frame.to_csv(tmp_path / "table.csv")
+    assert values_of(tmp_path / "table.csv") == values_of(pd.read_csv(tmp_path / "table.csv")) == values_of(frame)
+
+
+def test_pythons_own_spelling_of_a_number_is_none_and_lines_keep_their_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("# a comment\nval_loss\n1.0\n# another\n1_5\n2.0\n")
+    with pytest.raises(ConfigError, match=r"must hold numbers, line 5, got '1_5'"):
+        values_of(path)
+
+
+FRAMES = {
+    "texts as epochs": ({"epoch": ["0", "1"], "a": [1, 0.5]}, r"whole numbers, from 0, got '0'\. .*pandas\.to_numeric"),
+    "no epoch": ({"epoch": pd.array([0, None], "Int64"), "a": [1, 0.5]}, "must hold whole numbers"),
+    "None as an epoch": ({"epoch": pd.Series([0, None], dtype=object), "a": [1, 0.5]}, "must hold whole numbers"),
+    "a huge epoch": ({"epoch": pd.Series([0, 10**400], dtype=object), "a": [1, 0.5]}, "must hold whole numbers"),
+    "texts": ({"a": ["1", "0.5"]}, r"column 'a' of a table must hold numbers, got '1'\. .*pandas\.to_numeric"),
+    "a text": ({"a": pd.Series([1.0, "x"], dtype=object)}, "must hold numbers, got 'x'"),
+    "no number of a float": ({"a": pd.Series([1, 10**400], dtype=object)}, "must hold numbers"),
+    "times": ({"a": pd.to_datetime(["2026-11-22"])}, "must hold numbers"),
+}
+
+
+@pytest.mark.parametrize(("columns", "match"), FRAMES.values(), ids=FRAMES)
+def test_a_dataframe_without_numbers_is_refused_with_a_remedy(columns: dict[str, Any], match: str) -> None:
+    with pytest.raises(ConfigError, match=match):
+        values_of(pd.DataFrame(columns))
+
+
+def test_numbers_of_a_dataframe_count_whatever_their_column_says() -> None:
+    for kind in (object, "Float64", "Float32", np.float32):
+        frame = pd.DataFrame(
+            {"epoch": pd.Series([0, 2, 4], dtype=object), "a": pd.Series([1.0, 0.5, 0.75], dtype=kind)}
+        )
+        (one,) = keepbest.replay(frame, patience=1, mode="min").outcomes
+        assert (one.trajectory.epochs.tolist(), one.trajectory.precision) == ([0, 2, 4], np.float32), kind
+
+
+def test_a_column_that_is_there_twice_is_refused_in_a_dataframe_too() -> None:
+    frame = pd.DataFrame([[1.0, 9.0], [0.5, 8.0]], columns=["val_loss", "val_loss"])
+    for monitor in (None, "val_loss"):
+        with pytest.raises(ConfigError, match="columns of a table must have different names, got 'val_loss'"):
+            values_of(frame, monitor=monitor)
+
+
+def test_an_index_of_epochs_counts_unless_there_is_a_column() -> None:
+    frame = pd.DataFrame({"fold": [1, 1], "epoch": [3, 5], "val_loss": [1.0, 0.5]})
+    for indexed in (frame[["epoch", "val_loss"]].set_index("epoch"), frame.set_index(["fold", "epoch"]),
+                    frame.drop(columns="fold").rename_axis(index="Epoch")):  # fmt: skip
+        (one,) = keepbest.replay(indexed, patience=1, mode="min").outcomes
+        assert one.trajectory.epochs.tolist() == [3, 5]
+    with pytest.raises(ConfigError, match="column 'epoch' of a table must hold whole numbers"):
+        values_of(pd.DataFrame({"val_loss": [1.0]}, index=pd.Index([0.5], name="epoch")))

@@ -87,7 +87,7 @@ def test_the_page_of_a_run_says_how_it_went(default_run):
           f'model = keepbest.open_run("{run_dir}").load_model()', "_target_: keepbest.models.MLPClassifier",
           "stopped in epoch", "train_acc")  # fmt: skip
     assert "cwd" not in text
-    assert text.count("<svg") == 6, "the curve, loss and accuracy, each for wide and for narrow pages"
+    assert text.count("<svg") == 7, "the curve for three widths of a page, loss and accuracy for two"
     result = text[text.index('id="result"') : text.index('id="curve"')]
     assert score not in result, "a tile has said so"
 
@@ -213,11 +213,19 @@ def test_means_over_different_experiments_are_called_so(made_sweep, made_job, tm
     assert "differing    the histories differ in more than the seed: model; means" in capsys.readouterr().out
     text = page(made_sweep(tmp_path / "seeds", descents(made_job, ["seed=1"], ["seed=2"])))
     assert "Mind that" not in text
-    shows(text, "To be added to what these were trained with:", "callbacks.early_stopping.patience=1 ")
+    shows(text, "To be added to what the histories were trained with", "callbacks.early_stopping.patience=1 ")
     repeated = [*descents(made_job, ["a=1"], ["a=2"]), *descents(made_job, ["a=1"])]
     shows(page(made_sweep(tmp_path / "repeated", repeated)), "3 trainings", "means over 2 distinct histories")
     assert command_line(["replay", str(tmp_path / "repeated")]) == 0
     assert "of 2 distinct histories" in capsys.readouterr().out
+
+
+def test_settings_that_replay_kept_from_the_runs_are_named(made_sweep, made_job, tmp_path):
+    settings = {"early_stopping": {"start_from_epoch": 1, "patience": 3}}
+    text = page(made_sweep(tmp_path / "late", descents(made_job, ["seed=1"], ["seed=2"], callbacks=settings)))
+    shows(text, "All of these policies keep start_from_epoch=1 , as the histories were trained.")
+    text = page(made_sweep(tmp_path / "plain", descents(made_job, ["seed=1"], ["seed=2"])))
+    assert "policies keep" not in text
 
 
 def test_a_policy_that_saves_nothing_is_not_recommended(made_sweep, made_job, tmp_path):

@@ -219,7 +219,7 @@ def test_a_phone_shows_it_without_scrolling_sideways(browser, pages, name):
             assert box.evaluate("box => box.scrollWidth > box.clientWidth"), "the table scrolls inside its box"
 
 
-@pytest.mark.parametrize("width", [390, 680, 720, 1200])
+@pytest.mark.parametrize("width", [390, 590, 720, 960, 970, 1200])
 def test_no_picture_is_wider_than_its_box(browser, pages, width):
     for name in ("run", "sweep"):
         with looking_at(browser, pages[name], viewport={"width": width, "height": 800}) as page:
@@ -248,8 +248,8 @@ def test_paper_shows_no_marks_of_the_screen(browser, pages):
         assert not page.get_by_text("a column's name sorts by it").is_visible()
 
 
-@pytest.mark.parametrize("width", [360, 1200])
-def test_pictures_have_names_and_their_texts_a_size_to_be_read(browser, pages, wide_page, width):
+@pytest.mark.parametrize(("width", "least"), [(360, 9), (580, 8), (960, 8), (970, 8), (1200, 9)])
+def test_pictures_have_names_and_their_texts_a_size_to_be_read(browser, pages, wide_page, width, least):
     for path, count in ((pages["sweep"], 4), (wide_page, 4), (pages["run"], 3)):
         with looking_at(browser, path, viewport={"width": width, "height": 740}) as page:
             pictures = page.get_by_role("img")
@@ -262,7 +262,39 @@ def test_pictures_have_names_and_their_texts_a_size_to_be_read(browser, pages, w
                   .map((text) => parseFloat(getComputedStyle(text).fontSize) * text.ownerSVGElement.getScreenCTM().a)"""
             )
             assert len(heights) > 40
-            assert min(heights) >= 9
+            assert min(heights) >= least
+
+
+@pytest.mark.parametrize("width", [600, 640, 700, 800, 900, 970, 1200])
+def test_wide_pictures_fill_most_of_a_page(browser, pages, width):
+    for name, place in (("sweep", "#curves"), ("run", "#curve")):
+        with looking_at(browser, pages[name], viewport={"width": width, "height": 800}) as page:
+            own, box = (page.locator(f"{place} .picture{one}").bounding_box() for one in (" svg:visible", ""))
+            assert own["width"] > 0.8 * box["width"]
+
+
+@pytest.mark.parametrize("width", [700, 900, 1000, 1040])
+def test_no_number_of_the_policies_is_cut(browser, pages, width):
+    """Beside their picture where both have room, else below it."""
+    with looking_at(browser, pages["sweep"], viewport={"width": width, "height": 800}) as page:
+        box = page.locator(".beside .scroll")
+        assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
+        picture, table = (page.locator(f".beside {name}").bounding_box() for name in (".picture", ".scroll"))
+        assert (picture["y"] == table["y"]) is (width >= 1000)
+        if width >= 900:
+            status = page.locator("#jobs tbody .status").first.bounding_box()
+            jobs = page.locator("#jobs .scroll").bounding_box()
+            assert status["x"] + status["width"] < jobs["x"] + jobs["width"]
+
+
+def test_the_column_of_jobs_has_an_edge_when_others_pass_under_it(browser, pages):
+    with looking_at(browser, pages["sweep"], **PHONE) as page:
+        page.locator("#jobs .scroll").evaluate("box => { box.scrollLeft = 9999; }")
+        edge = "one => [getComputedStyle(one).borderRightStyle, getComputedStyle(one).borderRightWidth]"
+        for name in ("#jobs thead th", "#jobs tbody th"):
+            assert page.locator(name).first.evaluate(edge) == ["solid", "1px"]
+        own, box = (page.locator(name).first.bounding_box() for name in ("#jobs tbody th", "#jobs .scroll"))
+        assert own["x"] - box["x"] < 2, "it stays"
 
 
 @pytest.mark.parametrize("width", [360, 1200])

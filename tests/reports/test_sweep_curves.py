@@ -36,18 +36,28 @@ def test_lines_ends_and_the_best_stand_where_they_belong():
     assert (list(its_ends.get_xdata()), list(its_ends.get_ydata())) == ([1, 3], [0.6, 0.7])
     assert (list(star.get_xdata()), list(star.get_ydata())) == ([2], [0.5])
     assert legend(axes) == ["seed=2 (3 jobs)", "seed=1 (1 job)", "the best job's best", "a job ends"]
-    assert [text.get_text() for text in axes.texts] == ["job 1", "jobs 0, 2, 3"]
+    assert [text.get_text() for text in axes.texts] == ["job 1", "job 0"], "of two ends at one place, the higher one"
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title(loc="left")) == ("epoch", "val_loss", "a title")
 
 
-@pytest.mark.parametrize(("count", "has_legend"), [(8, True), (9, False)])
-def test_up_to_eight_trainings_are_told_apart(count, has_legend):
+@pytest.mark.parametrize(("count", "are_apart"), [(8, True), (9, False)])
+def test_up_to_eight_trainings_are_told_apart(count, are_apart):
     axes = drawn(*(curve(f"seed={n}", (1, 0.6 + n, 0.5, 0.7), best=(2, 0.5) if n == 4 else None) for n in range(count)))
     lines = [line for line in axes.get_lines() if len(line.get_xdata()) == 4]
-    assert len({(line.get_color(), str(line._dash_pattern)) for line in lines}) == (8 if has_legend else 2)
-    assert bool(legend(axes)) is has_legend
+    assert len({(line.get_color(), str(line._dash_pattern)) for line in lines}) == (8 if are_apart else 2)
+    signs = ["the best job's best", "a job ends"]
+    if are_apart:
+        assert legend(axes) == [f"seed={n} (1 job)" for n in (4, 0, 1, 2, 3, 5, 6, 7)] + signs
+    else:
+        assert legend(axes) == ["the best job's training", "the other trainings", *signs]
+        best, others = axes.get_legend().get_lines()[:2]
+        assert (best.get_color(), others.get_color()) == (lines[0].get_color(), lines[1].get_color())
     looks = {(line.get_color(), line.get_linestyle()) for line in lines[1:]}
     assert (lines[0].get_color(), "-") not in looks, "the best one's own"
+
+
+def test_many_trainings_without_a_best_one_are_named_in_one_line():
+    assert legend(drawn(*(curve(f"seed={n}", (1, 0.6 + n)) for n in range(9)))) == ["the trainings", "a job ends"]
 
 
 # What the colour-blind see of linear RGB (Machado, Oliveira and Fernandes 2009), and what others do.
@@ -105,9 +115,21 @@ def test_labels_do_not_lie_over_each_other():
     axes = drawn(*trained, curve("a", values - 0.1, ends=((40, 10), (41, 30))))
     axes.figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in axes.texts]
-    assert len(boxes) == 4
     assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[:place])
-    assert [text.get_text() for text in axes.texts] == ["job 40", "job 41", "9 jobs", "9 jobs"]
+    assert [text.get_text() for text in axes.texts] == ["job 40", "job 41", "job 26", "job 8"], "the highest ones"
+
+
+def test_a_label_tells_the_jobs_of_one_end():
+    """Ends of three curves side by side, two of one curve, and one below another."""
+    one, other, third = np.linspace([0.9, 0.8, 0.7], 0.5, 100).T
+    curves = [
+        curve("a", one, ends=[(1, 10), (2, 10), (3, 50), (4, 51)]),
+        curve("b", other, ends=[(5, 10), (6, 11), (7, 30)]),
+        curve("c", third, ends=[(8, 12), (9, 30), (10, 99)]),
+    ]
+    axes = drawn(*curves)
+    found = {text.get_text(): (*text.xy,) for text in axes.texts}
+    assert found == {"jobs 1, 2": (10, one[10]), "job 3": (50, one[50]), "job 7": (30, other[30]), "job 10": (99, 0.5)}
 
 
 def test_several_checks_in_an_epoch_are_counted_as_checks():

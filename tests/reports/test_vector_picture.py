@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from keepbest.reports.heatmap import Grid, draw_heatmap
-from keepbest.reports.vector_picture import vector_picture
+from keepbest.reports.vector_picture import HALF, vector_picture
 
 HOSTILE = "</text></svg><script>window.hit=1</script>]]>--> \x07 #0b0c0d url(#a) $x$"
 
@@ -23,8 +23,8 @@ def plotted(axes: Any, *texts: str, points: int = 5) -> None:
 
 
 def wide(svg: str) -> ElementTree.Element:
-    root, narrow = ElementTree.fromstring(f"<div>{svg}</div>")
-    assert (root.get("class"), narrow.get("class")) == ("wide", "narrow")
+    root, *others = ElementTree.fromstring(f"<div>{svg}</div>")
+    assert [one.get("class") for one in (root, *others)] == ["wide", "middle", "narrow"]
     return root
 
 
@@ -56,8 +56,13 @@ def test_texts_have_the_same_size_in_narrow_pictures():
     sizes = [
         {re.search(r"font(?:-size)?: ([\d.]+)px", text.get("style"))[1] for text in root.iter("text")} for root in roots
     ]
-    assert widths == [763.2, 237.6]
-    assert sizes[0] == sizes[1]
+    assert widths == [763.2, 432.0, 237.6]
+    assert sizes[0] == sizes[1] == sizes[2]
+
+
+def test_a_picture_of_half_a_page_suits_a_tablet_as_it_is():
+    roots = ElementTree.fromstring(f"<div>{vector_picture(plotted, 'curve', '', size=HALF)}</div>")
+    assert [root.get("class") for root in roots] == ["wide middle", "narrow"]
 
 
 def test_ids_are_those_that_are_used_and_differ_between_pictures():

@@ -35,7 +35,8 @@ as near as verification.tolerance of the run's config says.
 Other data are prepared by their own data module: it decides which of its samples are the split, and standardises them
 by its own statistics. So csv measures only data.val_fraction or data.test_fraction of a table (0.2), never all of it,
 for it standardises by the other rows. How many samples were measured is printed, and how many of them were found among
-those that the model was trained on.
+those that the model was trained on. Where the run's own data can be read, other data must have the same classes and
+the same feature columns, in their order.
 """
 _EXAMPLES = """\
 examples:

@@ -31,12 +31,16 @@ class CsvTable(TensorDataModule):
         delimiter: the character that separates the columns.
         batch_size, val_fraction, test_fraction, split_seed, num_workers: see `TensorDataModule`.
 
+    Attributes that `setup` adds:
+        feature_names: of the columns that an input holds, in their order.
+
     Raises:
         ConfigError: a setting that cannot work; from `setup`, a path or a column that is not there.
         DataError: from `setup`, if the file is unreadable, or holds values that cannot be trained on.
     """
 
     standardize = True
+    feature_names: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -77,6 +81,7 @@ class CsvTable(TensorDataModule):
         if not features:
             raise DataError(f"{self.path} must have a feature column beside the target {self.target!r}. Add one.")
         inputs = numeric_features(table[features])
+        self.feature_names = tuple(features)
         if self.task == "regression":
             return Samples(inputs, numeric_targets(table[self.target]))
         numbers, classes = class_targets(table[self.target])

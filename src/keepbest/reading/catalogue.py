@@ -15,6 +15,7 @@ from keepbest.errors import ConfigError, IntegrityError, RecordError
 from keepbest.reading.given_overrides import given_overrides
 from keepbest.reading.job_records import UNREADABLE
 from keepbest.reading.listed_run import COLUMNS, ListedRun, start_of, status_of_all
+from keepbest.reading.newest import start_of_sweep
 from keepbest.reading.overrides import common, overrides_of, varying
 from keepbest.reading.ranking import the_best
 from keepbest.reading.record_places import record_places
@@ -162,7 +163,7 @@ def _run(directory: Path, name: str, shown: str, around: SweepDirectory | None) 
 
 def _jobs(contents: SweepContents, sweep: str, place: Path) -> Iterator[ListedRun]:
     keys = tuple(varying(contents.jobs.values()))
-    time = _time(_start(contents), contents.directory / SWEEP_FILE)
+    time = _time(start_of_sweep(contents), contents.directory / SWEEP_FILE)
     for number, job in contents.jobs.items():
         directory, record = contents.directories[number], contents.records.get(number)
         name = PurePosixPath(sweep, job.directory).as_posix()
@@ -199,9 +200,9 @@ def _sweep(contents: SweepContents, name: str, shown: str) -> ListedRun:
         directory=None if best is None else contents.directories[best],
         overrides={} if best is None else overrides_of(contents.jobs[best]),
         varying=tuple(varying(contents.jobs.values())),
-        started=_start(contents),
+        started=start_of_sweep(contents),
         epochs_trained=None if record is None else record.timing.epochs_trained,
-        time=_time(_start(contents), contents.directory / SWEEP_FILE),
+        time=_time(start_of_sweep(contents), contents.directory / SWEEP_FILE),
     )
 
 
@@ -214,11 +215,6 @@ def _unreadable(file: Path, name: str, shown: str, error: Exception) -> ListedRu
         time=_time(None, file),
         problem=str(error),
     )
-
-
-def _start(contents: SweepContents) -> datetime | None:
-    starts = [start for record in contents.records.values() if (start := start_of(record))]
-    return min(starts, default=None)
 
 
 def _time(start: datetime | None, path: Path) -> float:

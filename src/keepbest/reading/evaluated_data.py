@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 LOADERS = {"val": "val_dataloader", "test": "test_dataloader"}
 """What can be evaluated, and the method of the data module that serves it."""
 
-_LONGEST_MESSAGE, _MOST_SHAPES = 1000, 8
+_LONGEST_MESSAGE, _MOST_SHAPES, _MOST_NAMES = 1000, 8, 20
+_NAMES = {
+    "classes": "Their numbers would mean others. Write the labels as the run's own data have them",
+    "feature_names": "Name the columns so, and give them in that order: data.features=[...]",
+}
+"""What a data module may state about the meaning of its numbers, and the remedy where it is another."""
 
 
 def learnt_sizes(made: RunModel, model: LightningModule) -> dict[str, Any]:
@@ -42,6 +47,47 @@ def require_suited(learnt: Mapping[str, Any], datamodule: LightningDataModule, *
         if stated is not None and _plain(stated) != size:
             whose = "the run's own data now have" if is_own else f"{type(datamodule).__name__} has"
             raise ConfigError(f"{_rule(name, size)}, {whose} {_plain(stated)}")
+
+
+def require_same_names(datamodule: LightningDataModule, own: LightningDataModule) -> None:
+    """Refuse other data whose classes or feature columns have other names, or another order, than the run's own.
+
+    What only one of them states is not compared; the run's own data stand for those that the model was trained on, for
+    its checkpoint holds no names.
+
+    Args:
+        datamodule: the other data, set up.
+        own: the run's, set up.
+
+    Raises:
+        ConfigError: for such data.
+    """
+    for name, remedy in _NAMES.items():
+        stated, known = _names(datamodule, name), _names(own, name)
+        if stated and known and stated != known:
+            start = _first_difference(stated, known) if max(len(stated), len(known)) > _MOST_NAMES else 0
+            rule = f"{_rule(name, _part(known, start))}, {type(datamodule).__name__} has {_part(stated, start)}"
+            raise ConfigError(rule, remedy=remedy)
+
+
+def _names(datamodule: LightningDataModule, name: str) -> list[Any]:
+    """Return the names that a data module states, none where it states something else by that attribute."""
+    with suppress(Exception):  # a property of the user's own may raise anything
+        stated = getattr(datamodule, name)
+        if isinstance(stated, (list, tuple)) and all(isinstance(label, (str, int, float)) for label in stated):
+            return list(stated)
+    return []
+
+
+def _first_difference(some: list[Any], others: list[Any]) -> int:
+    pairs = enumerate(zip(some, others, strict=False))
+    return next((number for number, (one, other) in pairs if one != other), min(len(some), len(others)))
+
+
+def _part(names: list[Any], start: int) -> str:
+    end = start + _MOST_NAMES
+    shown = [*(["..."] if start else []), *map(repr, names[start:end]), *(["..."] if len(names) > end else [])]
+    return f"[{', '.join(shown)}]"
 
 
 def failure_on(

@@ -13,7 +13,7 @@ from keepbest.reading.devices import accelerator_of
 from keepbest.reading.evaluated_data import LOADERS, failure_on, learnt_sizes, require_suited, samples_of
 from keepbest.reading.run_model import RunModel, set_up
 from keepbest.reading.telling import telling
-from keepbest.reading.trained_samples import TrainedSamples, trained_samples
+from keepbest.reading.trained_samples import TrainedSamples, limit_of, trained_samples
 from keepbest.reading.undisturbed import generators_kept, interruptible, quiet, switches_kept, take_threads
 from keepbest.records.run_record import Evaluation, RunRecord
 from keepbest.records.versions import installed_version
@@ -81,7 +81,7 @@ def evaluation_of(wanted: Wanted, made: RunModel, checkpoint: dict[str, Any], re
             overlap = None
         else:  # last: reading the run's own data must not change a random number of the metrics
             overlap = _overlap(
-                wanted, trainer, datamodule, lambda: _datamodule(made, None, checkpoint, trainer, record.seed)
+                wanted, made, trainer, datamodule, lambda: _datamodule(made, None, checkpoint, trainer, record.seed)
             )
     return Evaluation(
         split=wanted.split,
@@ -98,22 +98,26 @@ def evaluation_of(wanted: Wanted, made: RunModel, checkpoint: dict[str, Any], re
 
 
 def _overlap(
-    wanted: Wanted, trainer: Trainer, data: LightningDataModule, own_data: Callable[[], LightningDataModule]
+    wanted: Wanted,
+    made: RunModel,
+    trainer: Trainer,
+    data: LightningDataModule,
+    own_data: Callable[[], LightningDataModule],
 ) -> int | None:
     """Return how many of the evaluated samples the model was trained on; None where that cannot be told."""
     loaders = trainer.val_dataloaders if wanted.split == "val" else trainer.test_dataloaders
-    known = trained_samples(data, wanted.split, loaders, own_data, wanted.own_place)
+    limit = limit_of(_trainer_settings(made))
+    known = trained_samples(data, wanted.split, loaders, own_data, wanted.own_place, limit)
     if wanted.tell is not None:
         wanted.tell(known)
-    return known.found
+    return known.overlap
 
 
 def _trainer(made: RunModel, wanted: Wanted) -> Trainer:
     """Return a trainer that evaluates as the run's did, on one device, and does nothing else."""
     from lightning.pytorch import Trainer
 
-    config = made.config.get("trainer")
-    settings = config if isinstance(config, dict) else {}
+    settings = _trainer_settings(made)
     names = (*_SETTINGS, *(_LIMITS if wanted.data is None else ()))
     taken = {name: settings[name] for name in names if settings.get(name) is not None}
     accelerator, devices = accelerator_of(wanted.device, settings.get("accelerator"))
@@ -129,6 +133,11 @@ def _trainer(made: RunModel, wanted: Wanted) -> Trainer:
             enable_model_summary=False,
             default_root_dir=made.directory,
         )
+
+
+def _trainer_settings(made: RunModel) -> dict[str, Any]:
+    config = made.config.get("trainer")
+    return config if isinstance(config, dict) else {}
 
 
 def _datamodule(

@@ -9,9 +9,9 @@ import yaml
 from keepbest.errors import RecordError, printable
 from keepbest.reading.run_files import require_file
 from keepbest.records.run_record import RunRecord
+from keepbest.records.store import MEMBERS_FILE
 
 OVERRIDES_FILE = ".hydra/overrides.yaml"
-_MEMBERS_FILE = "members.json"  # in the directory of a training that jobs of a sweep share
 _LARGEST = 1 << 16  # bytes
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # PyYAML may lack libyaml
 _AROUND = (yaml.StreamStartEvent, yaml.DocumentStartEvent, yaml.SequenceStartEvent,
@@ -30,7 +30,7 @@ def given_overrides(directory: Path, record: RunRecord) -> dict[str, str]:
     """
     noted = _noted(directory)
     if noted is None:
-        noted = [] if (directory / _MEMBERS_FILE).exists() else record.environment.argv[1:]
+        noted = [] if (directory / MEMBERS_FILE).exists() else record.environment.argv[1:]
     return by_key(noted)
 
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keepbest.errors import ConfigError
 from keepbest.reading.differences import differences
 from keepbest.reading.history import History, Notes, Wanted, objective_of
-from keepbest.reading.metric_columns import epoch_column, is_counter, metric_column, whole_epochs
+from keepbest.reading.metric_columns import epoch_column, is_counter, metric_column, require_different, whole_epochs
 from keepbest.reading.metric_csv import read_metric_csv
 from keepbest.reading.recorded_stopping import RecordedStopping, common_stopping, is_of_stopping
 from keepbest.reading.run import Run, open_run
 from keepbest.reading.run_history import history_of_run
-from keepbest.reading.sweep_histories import histories_of_sweep
+from keepbest.reading.sweep_histories import configs_of_jobs, histories_of_sweep
 from keepbest.records.metrics_table import METRICS_FILE
 from keepbest.records.run_record import Objective
 from keepbest.records.store import RUN_FILE, SWEEP_FILE
@@ -103,7 +106,7 @@ def _read(source: Any, wanted: Wanted, notes: Notes) -> list[History]:
     if isinstance(source, (str, Path)):
         return _read_path(Path(source), wanted, notes)
     if isinstance(source, Run):
-        return [history_of_run(source, wanted)]
+        return [history_of_run(source, wanted, configs_of_jobs(source.directory))]
     if isinstance(directory := getattr(source, "directory", None), Path):  # an opened sweep
         return _read_path(directory, wanted, notes)
     if hasattr(source, "columns") and hasattr(source, "iloc"):
@@ -127,15 +130,17 @@ def _read_path(path: Path, wanted: Wanted, notes: Notes) -> list[History]:
         remedy = f"Name the file: {path / METRICS_FILE}" if is_dir and (path / METRICS_FILE).is_file() else None
         raise ConfigError("a history must be a run, a sweep or a CSV file", received=str(path), remedy=remedy)
     if (place / SWEEP_FILE).is_file() and path.name not in (RUN_FILE, METRICS_FILE):
-        return histories_of_sweep(place.resolve(), lambda run, config: history_of_run(run, wanted, config), notes)
+        return histories_of_sweep(place.resolve(), lambda run, jobs: history_of_run(run, wanted, jobs), notes)
     if is_dir or (place / RUN_FILE).is_file():
-        return [history_of_run(open_run(place), wanted)]
+        run = open_run(place)
+        return [history_of_run(run, wanted, configs_of_jobs(run.directory))]
     name, trajectory = read_metric_csv(path, wanted.monitor, notes.left_out)
     return [_of_numbers(name, trajectory, wanted)]
 
 
 def _of_frame(frame: pd.DataFrame, wanted: Wanted) -> History:
     names = [str(name) for name in frame.columns]
+    require_different("a table", names)
     metrics = [name for name in names if not is_counter(name) and frame.iloc[:, names.index(name)].notna().any()]
     name = metric_column("the table", metrics, wanted.monitor)
     column = frame.iloc[:, names.index(name)]
@@ -144,15 +149,32 @@ def _of_frame(frame: pd.DataFrame, wanted: Wanted) -> History:
             f"a table does not say whether a NaN of {name!r} was measured, or means that there was no check",
             remedy=f"Drop the rows without a check, with dropna(subset=[{name!r}]), or hand over a run or a CSV file",
         )
-    counted = epoch_column(names)
     epochs = None
-    if counted is not None:
+    levels = [str(level) for level in frame.index.names]
+    if (counted := epoch_column(names)) is not None:
         epochs = whole_epochs(counted, "a table", frame.iloc[:, names.index(counted)].tolist()).tolist()
-    array = column.to_numpy()
+    elif (counted := epoch_column(levels)) is not None:
+        epochs = whole_epochs(counted, "a table", frame.index.get_level_values(levels.index(counted)).tolist()).tolist()
+    array = _numbers_of(name, column.to_numpy())
     trajectory = trajectory_of(array, epochs)
     if array.dtype == np.float64:
         trajectory = replace(trajectory, precision=precision_told_by(trajectory.values))
     return _of_numbers(name, trajectory, wanted)
+
+
+def _numbers_of(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """Return the numbers of a column, also where its type does not say that it holds nothing else."""
+    if array.dtype.kind in "fiub":
+        return array
+    other = next((value for value in array if not isinstance(value, Real)), None)
+    if other is None:
+        with suppress(OverflowError):  # a whole number that no float holds
+            return array.astype(np.float64)
+    raise ConfigError(
+        f"column {name!r} of a table must hold numbers",
+        received=other,
+        remedy="Turn its values into numbers, as pandas.to_numeric does",
+    )
 
 
 def _of_numbers(name: str, trajectory: Trajectory, wanted: Wanted) -> History:

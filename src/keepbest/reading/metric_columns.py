@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from keepbest.errors import ConfigError, did_you_mean
 
 _EPOCH = "epoch"
 _COUNTERS = frozenset({_EPOCH, "step", "global_step", "iteration", "wall time", "wall_time", "time", "timestamp"})
+_UNNAMED = re.compile(r"(unnamed: \d+)?", re.IGNORECASE)  # what pandas writes above an index, and reads there
 _MOST_NAMES = 20
 
 
@@ -21,7 +24,17 @@ def epoch_column(names: Sequence[str]) -> str | None:
 
 def is_counter(name: str) -> bool:
     """Return whether a column counts or tells the time, rather than holding a metric."""
-    return name.lower() in _COUNTERS
+    return name.lower() in _COUNTERS or _UNNAMED.fullmatch(name) is not None
+
+
+def require_different(table: str, names: Sequence[str]) -> None:
+    """Refuse columns of one name; any number may have none.
+
+    Raises:
+        ConfigError: when there are such.
+    """
+    if twice := {name for name in names if name and names.count(name) > 1}:
+        raise ConfigError(f"the columns of {table} must have different names", received=", ".join(sorted(twice)))
 
 
 def metric_column(table: str, metrics: Sequence[str], monitor: str | None) -> str:
@@ -52,20 +65,28 @@ def metric_column(table: str, metrics: Sequence[str], monitor: str | None) -> st
     return monitor
 
 
-def whole_epochs(name: str, table: str, numbers: Sequence[float]) -> NDArray[np.int64]:
+def whole_epochs(name: str, table: str, numbers: Sequence[Any]) -> NDArray[np.int64]:
     """Return the epochs of a column.
 
     Raises:
         ConfigError: for what is no whole number from 0 on.
     """
     for number in numbers:
-        if not (float(number).is_integer() and 0 <= number < np.iinfo(np.int64).max):
+        if not _is_epoch(number):
+            text = (
+                "Turn its texts into numbers, as pandas.to_numeric does, or rename" if isinstance(number, str) else None
+            )
             raise ConfigError(
                 f"column {name!r} of {table} must hold whole numbers, from 0",
                 received=number,
-                remedy="Rename the column, and each check counts as an epoch",
+                remedy=f"{text or 'Rename'} the column, and each check counts as an epoch",
             )
     return np.array([int(number) for number in numbers], dtype=np.int64)
+
+
+def _is_epoch(value: Any) -> bool:
+    is_number = isinstance(value, (int, float, np.integer, np.floating))
+    return is_number and 0 <= value < np.iinfo(np.int64).max and float(value).is_integer()
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -7,31 +7,36 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keepbest.errors import ConfigError
-from keepbest.reading.metric_columns import epoch_column, is_counter, metric_column, whole_epochs
+from keepbest.reading.metric_columns import epoch_column, is_counter, metric_column, require_different, whole_epochs
 from keepbest.reading.run_files import LARGEST_TABLE
 from keepbest.stopping.trajectory import Trajectory, precision_told_by
 
 _DELIMITERS = ",;\t"
+_QUOTED = re.compile(r'"[^"]*"')
+_TOLD_DELIMITER = re.compile(r'"?sep=([^"\w \n])"?\s*', re.IGNORECASE)  # what Excel takes from a first line
 
 
 def read_metric_csv(path: Path, monitor: str | None, left_out: list[str]) -> tuple[str, Trajectory]:
     """Return the name of a metric, and its checks.
 
     A column `epoch` says where each check was made; without one, as in TensorBoard's export, each counts as an epoch.
-    Commas, semicolons or tabs part the cells. Empty lines, and those that begin with `#` before the names, are skipped.
+    Commas, semicolons or tabs part the cells, or what a first line `sep=` names. Empty lines, and those that begin with
+    `#`, are skipped.
 
     Args:
         path: the file, with a row of names.
         monitor: the metric's column; None where there is no other than counters and times.
-        left_out: takes up what was not read, in words: a last row that is not whole, as of a log that goes on.
+        left_out: takes up what was not read, in words: a last row without a line end that is not whole, as of a log
+            that goes on: that lacks a cell, or whose last cell is to be a number and is none, or only its beginning.
 
     Raises:
         ConfigError: for a file that cannot be read so, and where the column is not clear.
@@ -39,6 +44,7 @@ def read_metric_csv(path: Path, monitor: str | None, left_out: list[str]) -> tup
     table = _read(path, left_out)
     filled = [name for name in table.names if not is_counter(name) and any(cell for _, cell in table.column(name))]
     name = metric_column(path.name, filled, monitor)
+    table = table.finished((name, epoch_column(table.names)), left_out)
     checks = [(line, cell) for line, cell in table.column(name) if cell]
     values = np.array([table.number(name, line, cell) for line, cell in checks], dtype=np.float64)
     epochs = _epochs(table, {line for line, _ in checks})
@@ -53,11 +59,20 @@ class _Table:
         path: the file.
         names: of the columns.
         rows: each with the number of its line in the file, from 1.
+        is_ended: whether a line end follows the last row; without one, its last cell may be the beginning of another.
     """
 
     path: Path
     names: list[str]
     rows: list[tuple[int, list[str]]]
+    is_ended: bool
+
+    def finished(self, used: Collection[str | None], left_out: list[str]) -> _Table:
+        """Return the table without a last row whose last cell is not written whole, where its column is used."""
+        if self.is_ended or self.names[-1] not in used or _is_whole(self.rows[-1][1][-1].strip()):
+            return self
+        left_out.append(_not_whole(self.path))
+        return replace(self, rows=self.rows[:-1], is_ended=True)
 
     def column(self, name: str) -> Iterator[tuple[int, str]]:
         place = self.names.index(name)
@@ -65,7 +80,7 @@ class _Table:
 
     def number(self, name: str, line: int, cell: str) -> float:
         try:
-            return float(cell)
+            return _number(cell)
         except ValueError:
             comma = "," in cell and cell.replace(",", "", 1).lstrip("+-").isdigit()
             raise ConfigError(
@@ -75,24 +90,50 @@ class _Table:
             ) from None
 
 
+def _number(cell: str) -> float:
+    """Return the number that a cell holds.
+
+    Raises:
+        ValueError: for anything else; Python's own `1_5` is no number in a table.
+    """
+    return float(cell.replace("_", "?"))
+
+
+def _is_whole(cell: str) -> bool:
+    try:
+        _number(cell)
+    except ValueError:
+        return False
+    return not cell.endswith(".")
+
+
+def _not_whole(path: Path) -> str:
+    return f"{path.name}: its last line is not whole"
+
+
 def _read(path: Path, left_out: list[str]) -> _Table:
     """Return the table of a file."""
     try:
         if path.stat().st_size > LARGEST_TABLE:
             raise ConfigError(f"a CSV file must have at most {LARGEST_TABLE} bytes", received=str(path))
-        text = path.read_text(encoding="utf-8-sig")
-        lines = list(_lines(text))
+        lines = list(io.StringIO(path.read_text(encoding="utf-8-sig")))
+        lines = ["\n" if line.lstrip().startswith("#") else line for line in lines]
+        last = lines[-1] if lines and not lines[-1].endswith("\n") else ""
+        if is_open := last.count('"') % 2 == 1:
+            lines.pop()
+        rows = list(_rows(lines))
     except (OSError, ValueError, csv.Error) as error:
         raise ConfigError(f"a history must be a readable CSV file: {error}", received=str(path)) from error
-    if not lines:
+    if not rows:
         raise ConfigError("a CSV file must have a row of names, this one is empty", received=str(path))
-    (_, first), *rows = lines
-    names = [name.strip() for name in first]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise ConfigError("the columns of a CSV file must have different names", received=", ".join(sorted(twice)))
-    if rows and len(rows[-1][1]) < len(names) and not text.endswith(("\n", "\r")):
-        left_out.append(f"{path.name}: its last line is not whole")
+    names = [name.strip() for name in rows.pop(0)[1]]
+    require_different("a CSV file", names)
+    is_ended = is_open or not last.strip(_DELIMITERS + " ")
+    is_short = bool(rows) and not is_ended and len(rows[-1][1]) < len(names)
+    if is_short:
         rows.pop()
+    if is_open or is_short:
+        left_out.append(_not_whole(path))
     if not rows:
         raise ConfigError("a CSV file must have rows below the names of its columns", received=str(path))
     for line, cells in rows:
@@ -102,17 +143,17 @@ def _read(path: Path, left_out: list[str]) -> _Table:
                 f"line {line} has {len(cells)}",
                 received=str(path),
             )
-    return _Table(path, names, rows)
+    return _Table(path, names, rows, is_ended or is_short)
 
 
-def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
+def _rows(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
     """Return the rows that say something, each with the number of the line that it ends in."""
-    skipped, rest = 0, text
-    while rest and (not (first := rest.partition("\n")[0]).strip() or first.lstrip().startswith("#")):
-        skipped, rest = skipped + 1, rest.partition("\n")[2]
-    head = rest.partition("\n")[0]
-    reader = csv.reader(io.StringIO(rest, newline=""), delimiter=max(_DELIMITERS, key=head.count), strict=True)
-    return ((skipped + reader.line_num, cells) for cells in reader if any(map(str.strip, cells)))
+    told = _TOLD_DELIMITER.fullmatch(lines[0]) if lines else None
+    if told:
+        lines = ["\n", *lines[1:]]
+    head = _QUOTED.sub("", next(filter(str.strip, lines), ""))
+    reader = csv.reader(lines, delimiter=told[1] if told else max(_DELIMITERS, key=head.count), strict=True)
+    return ((reader.line_num, cells) for cells in reader if any(map(str.strip, cells)))
 
 
 def _epochs(table: _Table, lines: set[int]) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from keepbest.stopping.comparison import Mode
 from keepbest.stopping.policy import StoppingPolicy
 from keepbest.stopping.policy_grid import AXES
 
@@ -14,6 +15,8 @@ KEPT = ("baseline", "start_from_epoch", "stopping_threshold", "divergence_thresh
 _OF_THE_METRIC = frozenset({"baseline", "stopping_threshold", "divergence_threshold"})  # in its units
 _ALWAYS = AXES[:2]
 _ENTRY, _PRESET = "callbacks.early_stopping", "callbacks/early_stopping"
+SWITCHED_ON = f"{_PRESET}=simple"
+"""The override that gives a training without early stopping one."""
 _DEFAULTS = {name: StoppingPolicy().as_dict()[name] for name in KEPT}
 
 
@@ -48,23 +51,37 @@ class RecordedStopping:
         return [*self.needed, *(f"{_ENTRY}.{name}={_in_yaml(value)}" for name, value in shown.items())]
 
 
-def recorded_stopping(config: Mapping[str, Any], needed: Sequence[str] = (), *, own_metric: bool) -> RecordedStopping:
+def recorded_stopping(
+    config: Mapping[str, Any], mode: Mode, needed: Sequence[str], *, own_metric: bool
+) -> RecordedStopping:
     """Return what the config of a run says of its early stopping.
 
     Args:
         config: of the run.
+        mode: of the run's objective.
         needed: overrides that another policy needs in any case.
         own_metric: whether what is replayed is the run's objective, in whose units thresholds are.
     """
-    callbacks = config.get("callbacks")
-    entry = callbacks.get("early_stopping") if isinstance(callbacks, Mapping) else None
-    if not isinstance(entry, Mapping):  # early stopping was off
-        return RecordedStopping(needed=(f"{_PRESET}=simple", *needed))
+    entry = stopping_entry(config)
+    if entry is None:
+        return RecordedStopping(needed=(SWITCHED_ON, *needed))
     names = [name for name in KEPT if name in entry and (own_metric or name not in _OF_THE_METRIC)]
-    given = StoppingPolicy(**{name: entry[name] for name in names}).as_dict()
+    given = StoppingPolicy(mode=mode, **{name: entry[name] for name in names}).as_dict()
     hidden = frozenset() if own_metric else _OF_THE_METRIC & entry.keys()
     unclear = frozenset(name for name in hidden if entry[name] is not None)
     return RecordedStopping({name: given[name] for name in KEPT}, unclear, tuple(needed))
+
+
+def unknown_stopping(needed: Sequence[str]) -> RecordedStopping:
+    """Return that of a training of which nothing says how its early stopping was set: all settings are unclear."""
+    return RecordedStopping(unclear=frozenset(KEPT), needed=(SWITCHED_ON, *needed))
+
+
+def stopping_entry(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the settings of the early stopping in a config; None where it was off."""
+    callbacks = config.get("callbacks")
+    entry = callbacks.get("early_stopping") if isinstance(callbacks, Mapping) else None
+    return entry if isinstance(entry, Mapping) else None
 
 
 def common_stopping(recorded: Iterable[RecordedStopping]) -> RecordedStopping:
@@ -73,34 +90,14 @@ def common_stopping(recorded: Iterable[RecordedStopping]) -> RecordedStopping:
     needed = tuple(dict.fromkeys(override for part in parts for override in part.needed))
     values = {name: [part.settings[name] for part in parts] for name in KEPT}
     differing = {name for name, found in values.items() if any(value != found[0] for value in found)}
-    return _with_unclear(parts[0], differing.union(*(part.unclear for part in parts)), needed)
-
-
-def varied_stopping(recorded: RecordedStopping, keys: Iterable[str]) -> RecordedStopping:
-    """Return what is recorded of jobs that share a training, and differ in some overrides.
-
-    Args:
-        recorded: of the training, which has the early stopping of one of them.
-        keys: of the overrides in which they differ.
-    """
-    own = [key for key in keys if is_of_stopping(key)]
-    names = {key.removeprefix(f"{_ENTRY}.") for key in own}
-    if names <= {*_ALWAYS, *KEPT}:
-        return _with_unclear(recorded, recorded.unclear | (names & set(KEPT)), recorded.needed)
-    needed = dict.fromkeys([f"{_PRESET}=simple", *recorded.needed])  # the preset itself varies
-    return RecordedStopping(unclear=frozenset(KEPT), needed=tuple(needed))
+    unclear = differing.union(*(part.unclear for part in parts))
+    settings = {name: _DEFAULTS[name] if name in unclear else parts[0].settings[name] for name in KEPT}
+    return RecordedStopping(settings, frozenset(unclear), needed)
 
 
 def is_of_stopping(key: str) -> bool:
     """Return whether the key of an override is early stopping's."""
     return key.startswith((_ENTRY, _PRESET))
-
-
-def _with_unclear(one: RecordedStopping, unclear: Iterable[str], needed: tuple[str, ...]) -> RecordedStopping:
-    names = frozenset(unclear)
-    return RecordedStopping(
-        {name: _DEFAULTS[name] if name in names else one.settings[name] for name in KEPT}, names, needed
-    )
 
 
 def _in_yaml(value: Any) -> str:

@@ -249,7 +249,7 @@ class Run:
         missing; of a run that is opened with `trust=True`, callbacks of your own do.
 
         The samples of other data are looked for in the run's own training split, for a few seconds: there is a warning
-        where the model was trained on some, and where that cannot be told.
+        where the model was trained on some, and where that cannot be told. Classes and columns must be its own, too.
 
         Args:
             split: "val" or "test".

@@ -9,7 +9,7 @@ import numpy as np
 
 from keepbest.errors import ConfigError
 from keepbest.reading.history import History, Wanted, objective_of
-from keepbest.reading.recorded_stopping import recorded_stopping
+from keepbest.reading.recorded_stopping import common_stopping, recorded_stopping, stopping_entry, unknown_stopping
 from keepbest.reading.run import Run
 from keepbest.records.metrics_table import RecordedCheck
 from keepbest.records.run_record import Objective
@@ -19,13 +19,14 @@ from keepbest.stopping.trajectory import Trajectory, precision_told_by
 _LIMITS = (StopReason.MAX_EPOCHS.value, StopReason.MAX_STEPS.value)
 
 
-def history_of_run(run: Run, wanted: Wanted, trained_for: Mapping[str, Any] | None = None) -> History:
+def history_of_run(run: Run, wanted: Wanted, jobs: Sequence[Mapping[str, Any]] | None = None) -> History:
     """Return the history of a run.
 
     Args:
         run: whose checks are meant.
         wanted: what to look at.
-        trained_for: the config of a job that shares this training, which has no early stopping of its own.
+        jobs: the configs of the jobs that share this training, which has no early stopping of its own; None for a run
+            that is a job itself.
 
     Raises:
         ConfigError: for a metric without a direction, and a direction that is not the objective's.
@@ -45,18 +46,24 @@ def history_of_run(run: Run, wanted: Wanted, trained_for: Mapping[str, Any] | No
         trained_epochs=run.record["timing"]["epochs_trained"],
         limit=_limit(run, checks),
         kept_min_delta=_kept_min_delta(run) if objective == own else 0.0,
+        keeps_policy_best=_keeps_policy_best(run),
         name=run.record["id"],
     )
-    needed = _needed(objective, own, wanted, _count(run, "min_epochs"))
-    stopping = recorded_stopping(trained_for or run.config, needed, own_metric=objective == own)
-    return History(objective, trajectory, stopping, run.config)
+    needed = _needed(run, objective, own, wanted)
+    configs = [run.config] if jobs is None else jobs
+    found = [recorded_stopping(config, own.mode, needed, own_metric=objective == own) for config in configs]
+    return History(objective, trajectory, common_stopping(found or [unknown_stopping(needed)]), run.config)
 
 
-def _needed(objective: Objective, own: Objective, wanted: Wanted, min_epochs: int | None) -> list[str]:
+def _needed(run: Run, objective: Objective, own: Objective, wanted: Wanted) -> list[str]:
     """Return the overrides, apart from early stopping's, that a training needs to be as what is replayed."""
-    of_metric = [f"objective.monitor={objective.monitor}", f"objective.mode={objective.mode}"]
-    is_longer = wanted.min_epochs is not None and wanted.min_epochs != (min_epochs or 0)
-    return [*(of_metric if objective != own else ()), *([f"trainer.min_epochs={wanted.min_epochs}"] * is_longer)]
+    needed = []
+    if objective != own:
+        needed += [f"objective.monitor={objective.monitor}", f"objective.mode={objective.mode}"]
+        needed += ["callbacks.model_checkpoint.min_delta=0.0"] if _kept_min_delta(run) else []  # in another unit
+    if wanted.min_epochs is not None and wanted.min_epochs != (_count(run, "min_epochs") or 0):
+        needed.append(f"trainer.min_epochs={wanted.min_epochs}")
+    return needed
 
 
 def _may_stop(run: Run, checks: Sequence[RecordedCheck], wanted: Wanted) -> Any:
@@ -84,6 +91,13 @@ def _kept_min_delta(run: Run) -> float:
     checkpoint = callbacks.get("model_checkpoint") if isinstance(callbacks, Mapping) else None
     value = checkpoint.get("min_delta") if isinstance(checkpoint, Mapping) else None
     return float(value) if isinstance(value, (int, float)) and value > 0 else 0.0
+
+
+def _keeps_policy_best(run: Run) -> bool:
+    """Return whether the run kept what its early stopping accepted last, having no checkpoint callback."""
+    callbacks = run.config.get("callbacks")
+    has_checkpoint = isinstance(callbacks, Mapping) and callbacks.get("model_checkpoint") is not None
+    return not has_checkpoint and (stopping_entry(run.config) or {}).get("restore_best_weights") == "policy_best"
 
 
 def _count(run: Run, name: str) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,20 @@ from typing import Any
 import numpy as np
 
 from keepbest.errors import RecordError
+from keepbest.reading.config_reader import ConfigReader
 from keepbest.reading.history import History, Notes
-from keepbest.reading.overrides import overrides_of, varying
-from keepbest.reading.recorded_stopping import is_of_stopping, varied_stopping
+from keepbest.reading.overrides import overrides_of
+from keepbest.reading.recorded_stopping import common_stopping, is_of_stopping
 from keepbest.reading.run import Run, open_run
-from keepbest.reading.run_files import require_file
-from keepbest.records.store import RUN_FILE, read_sweep
+from keepbest.reading.run_files import require_file, require_inside
+from keepbest.records.locations import sweep_directory
+from keepbest.records.store import MEMBERS_FILE, RUN_FILE, read_sweep
 from keepbest.records.sweep_record import SweepJob
 from keepbest.stopping.replay import whole_best
 from keepbest.stopping.trajectory import Trajectory
 
-Read = Callable[[Run, Mapping[str, Any] | None], History]
-"""Gives the history of a run, for whose early stopping another config may speak."""
+Read = Callable[[Run, Sequence[Mapping[str, Any]] | None], History]
+"""Gives the history of a run; of a shared training with the configs of its jobs."""
 
 
 def histories_of_sweep(sweep_dir: Path, read: Read, notes: Notes) -> list[History]:
@@ -30,12 +33,11 @@ def histories_of_sweep(sweep_dir: Path, read: Read, notes: Notes) -> list[Histor
 
     Args:
         sweep_dir: the sweep's directory, absolute and without links.
-        read: gives the history of a run; a job's config speaks for the shared training, which has no early stopping.
+        read: gives the history of a run.
         notes: takes up what is to be said of them.
     """
-    jobs = read_sweep(sweep_dir).jobs
     groups: dict[str, list[SweepJob]] = defaultdict(list)
-    for job in jobs:
+    for job in read_sweep(sweep_dir).jobs:
         groups[job.trajectory or job.directory].append(job)
     found: dict[str, History] = {}
     for name, group in groups.items():
@@ -47,24 +49,52 @@ def histories_of_sweep(sweep_dir: Path, read: Read, notes: Notes) -> list[Histor
         if whole_best(history.trajectory, history.objective.mode) is None:  # no policy has a score in it
             notes.left_out.append(f"{_label(group)}: it has no finite best {history.objective.monitor}")
         else:
-            found[name] = replace(history, stopping=varied_stopping(history.stopping, varying(jobs)))
+            found[name] = history
+    if not found:
+        return []
     distinct = _distinct(found)
     notes.repeated += len(found) - len(distinct)
     notes.differing += _differing([groups[name] for name in distinct])
-    return [found[name] for name in distinct]
+    stopping = common_stopping(history.stopping for history in found.values())
+    return [replace(found[name], stopping=stopping) for name in distinct]
 
 
 def _history_of(sweep_dir: Path, group: Sequence[SweepJob], read: Read) -> History:
     """Return what a training left: its own table, or that of its longest job where its directory is gone."""
     shared = group[0].trajectory
-    there = [job.directory for job in group if (sweep_dir / job.directory / RUN_FILE).exists()]
     if shared is None:
         return read(_opened(sweep_dir, group[0].directory), None)
     if (sweep_dir / shared).exists():
-        return read(_opened(sweep_dir, shared), _opened(sweep_dir, there[0]).config if there else None)
+        return read(_opened(sweep_dir, shared), _configs(sweep_dir, group))
+    there = [job.directory for job in group if (sweep_dir / job.directory / RUN_FILE).exists()]
     if not there:
         raise RecordError(f"neither {shared} nor the record of one of its jobs exists")
-    return max((read(_opened(sweep_dir, name), None) for name in there), key=lambda one: one.trajectory.values.size)
+    found = [read(_opened(sweep_dir, name), None) for name in there]
+    longest = max(found, key=lambda history: history.trajectory.values.size)
+    return replace(longest, stopping=common_stopping(history.stopping for history in found))
+
+
+def configs_of_jobs(training: Path) -> list[Mapping[str, Any]] | None:
+    """Return the configs of the jobs that share a training, as far as they are there; None for a run of its own.
+
+    Args:
+        training: a run's directory, absolute.
+    """
+    if not (training / MEMBERS_FILE).exists():
+        return None
+    sweep_dir = sweep_directory(training)
+    if sweep_dir is None:
+        return []
+    jobs = read_sweep(sweep_dir).jobs
+    return _configs(sweep_dir, [job for job in jobs if job.trajectory and sweep_dir / job.trajectory == training])
+
+
+def _configs(sweep_dir: Path, group: Sequence[SweepJob]) -> list[Mapping[str, Any]]:
+    reader, found = ConfigReader(), list[Mapping[str, Any]]()
+    for job in group:
+        with suppress(RecordError):  # one whose directory is gone
+            found.append(reader.read(require_inside(sweep_dir, job.directory, "sweep"), None))
+    return found
 
 
 def _opened(sweep_dir: Path, name: str) -> Run:

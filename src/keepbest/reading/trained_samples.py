@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keepbest.composition.allowance import NotAllowed
+from keepbest.reading.evaluated_data import require_same_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from lightning.pytorch import LightningDataModule
 
 _SECONDS, _MOST_SAMPLES, _LONGEST_REASON = 5.0, 200_000, 300
 _STANDARDIZERS = ("input_standardizer", "target_standardizer")
 _UNREADABLE = "their loaders serve no single samples that could be compared"
+_LIMITS = ("limit_train_batches", "overfit_batches")
 
 
 @dataclass(frozen=True)
@@ -29,16 +31,23 @@ class TrainedSamples:
     yet. Samples that another data module standardises by statistics of its own, or changes at random, are not found.
 
     Args:
-        found: how many are among them; None where it was not looked at.
+        found: how many are among those of the split; None where it was not looked at.
         compared: how many were looked for, and how many there are.
         among: how many of the training split were read, and how many there are.
         obstacle: why it was not looked at.
+        limit: the setting of the trainer that kept training from seeing all of the split; empty where there is none.
     """
 
     found: int | None = None
     compared: tuple[int, int] = (0, 0)
     among: tuple[int, int] = (0, 0)
     obstacle: str = ""
+    limit: str = ""
+
+    @property
+    def overlap(self) -> int | None:
+        """How many the model was trained on; None where that is not known."""
+        return None if self.found and self.limit else self.found
 
     @property
     def is_doubt(self) -> bool:
@@ -53,8 +62,11 @@ class TrainedSamples:
         samples = "sample" if self.compared[0] == 1 else "samples"
         if self.found:
             are = "is" if self.found == 1 else "are"
-            text = f"{self.found} of {self.compared[0]} {samples} {are} among those the model was trained on"
-            return f"{text}: on these the scores say nothing of new data{partly}"
+            text = f"{self.found} of {self.compared[0]} {samples} {are} among those"
+            if self.limit:
+                split = f"of the split that the model was trained from, limited by trainer.{self.limit}"
+                return f"{text} {split}: how many of them it was trained on is not known{partly}"
+            return f"{text} the model was trained on: on these the scores say nothing of new data{partly}"
         return f"none of {self.compared[0]} {samples} was found among those the model was trained on{partly}"
 
 
@@ -64,8 +76,11 @@ def trained_samples(
     loaders: Any,
     own_data: Callable[[], LightningDataModule],
     own_place: Path | None = None,
+    limit: str = "",
 ) -> TrainedSamples:
     """Look for the samples of other data than the run's own in its training split, for some seconds.
+
+    Before that, their classes and columns are compared with those of the run's own data.
 
     Args:
         data: that were evaluated.
@@ -73,30 +88,59 @@ def trained_samples(
         loaders: of the split.
         own_data: makes the run's own data module, set up for the fit.
         own_place: where its relative paths start; None for the working directory.
+        limit: see `limit_of`.
 
     Returns:
         What was found; the run's own data may be gone, and then it says so.
-    """
-    from keepbest.guards.identical_samples import served_samples
 
+    Raises:
+        ConfigError: see `require_same_names`.
+    """
     try:
-        found = served_samples(*_comparable(data, split, loaders, own_data, own_place), _SECONDS, _MOST_SAMPLES)
+        with _working_in(own_place):
+            own = own_data()
     except NotAllowed as error:
         return TrainedSamples(obstacle=f"the class of the run's own data is not allowed, {error.received}")
-    except Exception as error:  # noqa: BLE001 - the run's own data may be gone, and its datasets raise anything
-        return TrainedSamples(obstacle=f"{type(error).__name__}: {str(error)[:_LONGEST_REASON]}")
+    except Exception as error:  # noqa: BLE001 - the run's own data may be gone
+        return _not_looked_at(error)
+    require_same_names(data, own)
+    try:
+        return _found(*_comparable(data, split, loaders, own, own_place), limit)
+    except Exception as error:  # noqa: BLE001 - datasets raise anything
+        return _not_looked_at(error)
+
+
+def limit_of(trainer: Mapping[str, Any]) -> str:
+    """Return the setting that lets training see a part of its split only; an empty text where it sees all.
+
+    Args:
+        trainer: the settings in the run's config.
+    """
+    values = {name: trainer.get(name) for name in _LIMITS}
+    return next((name for name, value in values.items() if value and not _is_whole(value)), "")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, float) and value == 1.0  # the integer is one batch
+
+
+def _not_looked_at(error: Exception) -> TrainedSamples:
+    return TrainedSamples(obstacle=f"{type(error).__name__}: {str(error)[:_LONGEST_REASON]}")
+
+
+def _found(loaders: Any, known: Any, limit: str) -> TrainedSamples:
+    from keepbest.guards.identical_samples import served_samples
+
+    found = served_samples(loaders, known, _SECONDS, _MOST_SAMPLES)
     if found is None:
         return TrainedSamples(obstacle=_UNREADABLE)
     compared, among = ((len(side.digests), side.total) for side in (found.of, found.among))
-    return TrainedSamples(found.shared, compared, among)
+    return TrainedSamples(found.shared, compared, among, limit=limit)
 
 
-def _comparable(
-    data: Any, split: str, loaders: Any, own_data: Callable[[], Any], own_place: Path | None
-) -> tuple[Any, Any]:
+def _comparable(data: Any, split: str, loaders: Any, own: Any, own_place: Path | None) -> tuple[Any, Any]:
     """Return the loaders of both sides: of samples that are not standardised yet, where both can serve such."""
     with _working_in(own_place):
-        own = own_data()
         is_raw = _is_standardised(data, own) and all(hasattr(side, "raw_dataloader") for side in (data, own))
         known = own.raw_dataloader("train") if is_raw else own.train_dataloader()
     return data.raw_dataloader(split) if is_raw else loaders, known

@@ -121,9 +121,10 @@ class Evaluation:
     `data` is the config of other data than the run's, null for its own; `best_sha256` tells which checkpoint it was,
     for a run that goes on may get a better one. `finished` is in ISO 8601 with the time zone. `samples` is how many
     were evaluated, null where that cannot be told; `cwd` is where the relative paths in `data` start. `overlap` is how
-    many of them were found among the samples that the model was trained on, null where that was not looked at: of the
-    run's own data it is not, and other data need not be comparable. `repeated` says whether the recorded score came out
-    again, within what the run's verification allows; null where there is nothing to compare.
+    many of them were found among the samples that the model was trained on, null where that is not known: of the
+    run's own data it is not looked at, other data need not be comparable, and training may have been limited to some
+    batches. `repeated` says whether the recorded score came out again, within what the run's verification allows; null
+    where there is nothing to compare.
     """
 
     split: str

@@ -18,6 +18,8 @@ from keepbest.records.sweep_record import SweepRecord
 
 RUN_FILE = "run.json"
 SWEEP_FILE = "sweep.json"
+MEMBERS_FILE = "members.json"
+"""In the directory of a training that jobs of a sweep share."""
 CHECKSUM = "checksum"
 """The last key of the file: the sha256 of the file as it would be without it."""
 

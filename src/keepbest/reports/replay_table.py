@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from keepbest.errors import printable
+from keepbest.reading.recommendation import Recommendation
+from keepbest.reading.recorded_stopping import SWITCHED_ON
 from keepbest.reading.replay import Replay
 from keepbest.reports.console import standard_console
 from keepbest.reports.fitted_table import Column, one_line, shortened, show_left_out, show_table
@@ -18,7 +20,10 @@ MOST_ROWS = 20
 _LEFT_OUT_SHOWN, _MOST_DIFFERING, _LONGEST_KEY = 3, 5, 60
 _LONGEST_LEFT_OUT, _LONGEST_NAME = 160, 24  # characters
 # which columns stay in a narrow terminal
-_RANKS = {"epochs": 1, "regret": 1, "worst regret": 2, "saved": 4, "best at": 5}
+_RANKS = {
+    "patience": 0, "epochs": 0, "regret": 0, "min_delta": 1, "baseline": 2, "start_from_epoch": 2, "worst regret": 2,
+    "saved": 4, "best at": 5,
+}  # fmt: skip
 _METRIC_RANK = 3
 
 
@@ -54,6 +59,11 @@ def differing_of(replay: Replay) -> str:
     return f"the histories differ in more than the seed: {keys}; means over them are of different experiments"
 
 
+def kept_of(replay: Replay) -> str:
+    """Return the settings that all policies have because the histories were trained with them; "" for none."""
+    return " ".join(f"{name}={value}" for name, value in replay.kept.items())
+
+
 def why_none(replay: Replay, max_regret: float) -> str:
     """Return why no policy is recommended, without a full stop.
 
@@ -73,6 +83,16 @@ def why_none(replay: Replay, max_regret: float) -> str:
     if np.isinf(least):
         return "every policy whose stop is known ends before there is a score to keep"
     return f"no policy has a mean regret of at most {max_regret:g}; the least is {least:.6g}"
+
+
+def how_to_train(best: Recommendation) -> list[str]:
+    """Return what is to be done with the overrides of a recommendation."""
+    lines = ["to be added to what the histories were trained with"]
+    if SWITCHED_ON in best.overrides:
+        lines[0] += ", in place of what turned early stopping off there"
+    if any(override.startswith("objective.") for override in best.overrides):
+        lines.append("another objective changes the training where more than its end follows it, such as a scheduler")
+    return lines
 
 
 def _chosen(replay: Replay) -> np.ndarray[Any, np.dtype[np.intp]]:
@@ -96,12 +116,14 @@ def _headline(replay: Replay) -> str:
 
 
 def _columns(replay: Replay, numbers: np.ndarray[Any, np.dtype[np.intp]]) -> list[Column]:
-    """Return the columns: the settings first, which stay, as what is known of every policy does."""
+    """Return the columns: the settings first; patience, epochs and regret stay where there is little room."""
     settings = replay.grid.columns(numbers)
     axes = [name for name, size in zip(settings, replay.grid.shape, strict=True) if size > 1 or name == "patience"]
     front = set(replay.front.tolist())
     columns = [Column("", ["*" if int(number) in front else "" for number in numbers])]
-    columns += [Column(name, [_text(value) for value in settings[name]], right=True) for name in axes]
+    for name in axes:
+        cells = [_text(value) or "none" for value in settings[name]]
+        columns.append(Column(name, cells, rank=_RANKS[name], right=True))
     for name, fact in _facts(replay).items():
         cells = [_text(fact.flat[number]) for number in numbers]
         head = shortened(one_line(name), _LONGEST_NAME)
@@ -120,8 +142,7 @@ def _facts(replay: Replay) -> dict[str, Any]:
 def _summary(replay: Replay, max_regret: float) -> list[tuple[str, str]]:
     rows = [("*", "no other policy has both fewer epochs and less regret")] if replay.front.size else []
     if replay.kept:
-        kept = " ".join(f"{name}={value}" for name, value in replay.kept.items())
-        rows.append(("all of them", f"{kept}, as the histories were trained"))
+        rows.append(("all of them", f"{kept_of(replay)}, as the histories were trained"))
     if censored := int((replay.censored > 0).sum()):
         where = "a history" if len(replay.outcomes) > 1 else "the history"
         rows.append(("censored", f"{censored} of {replay.grid.size} policies: {where} ended before they would have"))
@@ -137,8 +158,8 @@ def _summary(replay: Replay, max_regret: float) -> list[tuple[str, str]]:
     cost = f"{best.epochs:.6g} of {replay.total_epochs:.6g} epochs, regret {best.regret:.6g}"
     if len(replay.outcomes) > 1:
         cost += f" on average, {best.worst_regret:.6g} at worst"
-    where = "to be added to what the histories were trained with"
-    return [*rows, ("recommended", " ".join(best.overrides)), ("", where), ("", cost)]
+    how = [("", line) for line in how_to_train(best)]
+    return [*rows, ("recommended", " ".join(best.overrides)), *how, ("", cost)]
 
 
 def _text(value: float) -> str:

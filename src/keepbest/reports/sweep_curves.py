@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keepbest.reports.picture import (
@@ -26,7 +27,7 @@ _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
 _STYLES = tuple((colour, dashes) for dashes in ("-", (0, (5, 2))) for colour in _COLOURS)
 _OTHERS, _STAR = "#b0b0b0", "#D55E00"
 _MOST_NUMBERS = 16  # ends that get the numbers of their jobs
-_LABEL = 1.7 * SMALLEST  # points: ends as near as this share their label
+_LABEL = 1.7 * SMALLEST  # points: of ends as near as this, one has room for a label
 
 
 class JobEnd(NamedTuple):
@@ -38,11 +39,20 @@ class JobEnd(NamedTuple):
 
 
 class _End(NamedTuple):
-    """Where a curve ends for jobs: the place, the value there, and their numbers."""
+    """Where a curve ends for jobs: the place, the value there, which curve it is, and their numbers."""
 
     place: int
     value: float
+    curve: int
     numbers: list[int]
+
+
+class _Look(NamedTuple):
+    """How a curve is drawn, and its name in the legend."""
+
+    colour: str
+    dashes: Any
+    label: str
 
 
 class TrainingCurve(NamedTuple):
@@ -66,7 +76,8 @@ def draw_sweep_curves(curves: Sequence[TrainingCurve], monitor: str, title: str,
 
     The horizontal axis counts epochs where each epoch has one check at the most, else checks. Up to eight trainings are
     told apart by colour, dashes and a legend; of more, only the best one is. Trainings with the same checks are one
-    line. Ends are labelled with the numbers of their jobs as far as there is room, always the first and the last.
+    line. Ends are labelled with the numbers of their jobs as far as there is room, the first and the last before
+    others; no label stands over an end of another curve.
     """
     curves = _merged(curves)
     axes = axes_of(ax, (9, 5))
@@ -82,15 +93,24 @@ def draw_sweep_curves(curves: Sequence[TrainingCurve], monitor: str, title: str,
 
 
 def _draw_all(axes: Any, ordered: Sequence[TrainingCurve], *, by_epoch: bool) -> None:
-    few = len(ordered) <= len(_STYLES)
-    for place, curve in enumerate(ordered):
-        colour, dashes = _STYLES[place] if few else (_COLOURS[0] if curve.best else _OTHERS, "-")
-        _draw(axes, curve, colour, dashes, by_epoch=by_epoch)
+    for curve, look in zip(ordered, _looks(ordered), strict=True):
+        _draw(axes, curve, look, by_epoch=by_epoch)
     for curve in ordered[:1]:
         _mark_best(axes, curve, by_epoch=by_epoch)
     finish_axes(axes, [value for curve in ordered for _, value in curve.checks])
-    if few:
-        _legend(axes)
+    _legend(axes)
+
+
+def _looks(ordered: Sequence[TrainingCurve]) -> Iterator[_Look]:
+    """Return how each is drawn: a look of its own for up to eight, else one for the best and one for the others."""
+    if len(ordered) <= len(_STYLES):
+        yield from (_Look(*style, _label(curve)) for style, curve in zip(_STYLES, ordered, strict=False))
+        return
+    if ordered[0].best:
+        yield _Look(_COLOURS[0], "-", "the best job's training")
+    others = [curve for curve in ordered if not curve.best]
+    name = "the trainings" if len(others) == len(ordered) else "the other trainings"
+    yield from (_Look(_OTHERS, "-", "_nolegend_" if place else name) for place in range(len(others)))
 
 
 def _merged(curves: Sequence[TrainingCurve]) -> list[TrainingCurve]:
@@ -108,16 +128,18 @@ def _as_one(group: Sequence[TrainingCurve]) -> TrainingCurve:
     return TrainingCurve(label, group[0].checks, [end for curve in group for end in curve.ends], best)
 
 
-def _draw(axes: Any, curve: TrainingCurve, colour: str, dashes: Any, *, by_epoch: bool) -> None:
+def _draw(axes: Any, curve: TrainingCurve, look: _Look, *, by_epoch: bool) -> None:
     places = _places(curve, by_epoch=by_epoch)
     values = [value for _, value in curve.checks]
     width, front = (2.2, 3) if curve.best else (1.2, 2)
     alone = "o" if len(values) == 1 else ""
-    axes.plot(places, values, marker=alone, ls=dashes, color=colour, lw=width, zorder=front, label=_label(curve))
+    axes.plot(places, values, marker=alone, ls=look.dashes, color=look.colour, lw=width, zorder=front, label=look.label)
     ends = [(place, values[places.index(place)]) for place in _by_place(curve, by_epoch=by_epoch)]
     if ends:
         x, y = zip(*ends, strict=True)
-        axes.plot(x, y, "o", color="white", markeredgecolor=colour, markersize=5, zorder=front + 1, label="_nolegend_")
+        axes.plot(
+            x, y, "o", color="white", markeredgecolor=look.colour, markersize=5, zorder=front + 1, label="_nolegend_"
+        )
 
 
 def _label(curve: TrainingCurve) -> str:
@@ -135,35 +157,44 @@ def _mark_best(axes: Any, curve: TrainingCurve, *, by_epoch: bool) -> None:
 
 
 def _write_numbers(axes: Any, curves: Sequence[TrainingCurve], width: float, *, by_epoch: bool) -> None:
-    """Write at the ends whose they are, above the highest of those that lie side by side, as far as there is room."""
+    """Write above ends whose they are, as far as there is room."""
     low, high = axes.get_xlim()
-    groups = _side_by_side(curves, (high - low) * _LABEL / width, by_epoch=by_epoch)
-    count = min(len(groups), _MOST_NUMBERS)
-    some = [round(place * (len(groups) - 1) / max(count - 1, 1)) for place in range(count)]
+    ends = _apart(_ends(curves, by_epoch=by_epoch), (high - low) * _LABEL / width)
+    count = min(len(ends), _MOST_NUMBERS)
+    some = [round(place * (len(ends) - 1) / max(count - 1, 1)) for place in range(count)]
     look: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": SMALLEST, "zorder": 5}
     look["bbox"] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
-    for group in (groups[place] for place in some):
-        middle = (group[0].place + group[-1].place) / 2
-        axes.annotate(
-            _who([number for end in group for number in end.numbers]), (middle, max(end.value for end in group)),
-            xytext=(0, 9), textcoords="offset points", **look,
-        )  # fmt: skip
+    for end in (ends[place] for place in some):
+        text, at = _who(end.numbers), (end.place, end.value)
+        axes.annotate(text, at, xytext=(0, 9), textcoords="offset points", **look)
 
 
-def _side_by_side(curves: Sequence[TrainingCurve], near: float, *, by_epoch: bool) -> list[list[_End]]:
-    """Return the ends of all curves from left to right, together those that are as near as that to the first."""
+def _ends(curves: Sequence[TrainingCurve], *, by_epoch: bool) -> list[_End]:
+    """Return the ends of all curves from left to right."""
     found: list[_End] = []
-    for curve in curves:
+    for number, curve in enumerate(curves):
         places = _places(curve, by_epoch=by_epoch)
         values = dict(zip(places, (value for _, value in curve.checks), strict=True))
-        found += [_End(at, values[at], who) for at, who in _by_place(curve, by_epoch=by_epoch).items()]
-    groups: list[list[_End]] = []
-    for end in sorted(end for end in found if math.isfinite(end.value)):
-        if groups and end.place - groups[-1][0].place <= near:
-            groups[-1].append(end)
-        else:
-            groups.append([end])
-    return groups
+        found += [_End(at, values[at], number, who) for at, who in _by_place(curve, by_epoch=by_epoch).items()]
+    return sorted(end for end in found if math.isfinite(end.value))
+
+
+def _apart(ends: Sequence[_End], near: float) -> list[_End]:
+    """Return those to label: none has a higher end of another curve, or one that is labelled, as near as that."""
+    places = [end.place for end in ends]
+    beside = [ends[bisect_left(places, at - near) : bisect_right(places, at + near)] for at in places]
+    clear = [
+        end for end, those in zip(ends, beside, strict=True) if not any(_is_above(one, end) for one in reversed(those))
+    ]
+    kept: list[_End] = []
+    for end in [*clear[:1], *clear[-1:], *sorted(clear, key=lambda end: -end.value)]:
+        if all(abs(end.place - other.place) > near for other in kept):
+            kept.append(end)
+    return sorted(kept)
+
+
+def _is_above(other: _End, end: _End) -> bool:
+    return other.curve != end.curve and other.value > end.value
 
 
 def _who(numbers: Sequence[int]) -> str:

@@ -15,7 +15,7 @@ from keepbest.reading.sweep import Sweep
 from keepbest.records.run_record import RunStatus
 from keepbest.reports.job_rows import Table
 from keepbest.reports.page_parts import Attempts, Section, cells_of, column_of, picture
-from keepbest.reports.replay_table import differing_of, why_none
+from keepbest.reports.replay_table import differing_of, how_to_train, kept_of, why_none
 from keepbest.reports.vector_picture import HALF, NARROW, WIDE, vector_picture
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def policies_of(attempted: Attempts, sweep: Sweep, table: pd.DataFrame) -> dict[
         "repeated": found.repeated,
         "left_out": [attempted.worded(ValueError(line)) for line in found.left_out[:_MOST_LEFT_OUT]],
         "more_left_out": max(len(found.left_out) - _MOST_LEFT_OUT, 0),
+        "kept": kept_of(found),
         "differing": f"{differing_of(found)}." if found.differing else "",
         "front": None if found.is_limited else _front(found),
         "recommended": _recommended(best, found),
@@ -153,4 +154,5 @@ def _recommended(best: Recommendation | None, found: Replay) -> dict[str, Any] |
         "epochs": f"{best.epochs:.3g}",
         "total": f"{found.total_epochs:.3g}",
         "saves": best.epochs < found.total_epochs,
+        "how": "; ".join(how_to_train(best)).capitalize(),
     }

@@ -41,6 +41,7 @@ _SETTINGS: Any = {
 _PIXELS_PER_POINT = 1.3  # a font size of 10 points is one of 13 pixels, as the page's own small text
 WIDE, HALF, NARROW = (10.6, 4.4), (5.2, 4.4), (3.3, 4.0)
 """Inches of pictures as wide as a page's text, as half of it, and as a telephone: texts have the same size in all."""
+_MIDDLE = 6.0  # inches across of what a tablet shows in place of a wider picture
 _MOST_POINTS = 20_000  # of all lines; more are drawn as an image
 _TAGS = frozenset({"svg", "g", "path", "use", "text", "tspan", "image", "defs", "clipPath", "rect", "pattern"})
 _FONT = re.compile(r"font-family: [^;]*; ?")
@@ -56,7 +57,7 @@ def vector_picture(
     narrow: tuple[float, float] = NARROW,
     on_page: bool = True,
 ) -> Markup:
-    """Return two SVG elements, of which the page shows the one that suits its width.
+    """Return two or three SVG elements, of which the page shows the one that suits its width.
 
     Args:
         draw: draws into the axes that it is given.
@@ -68,9 +69,12 @@ def vector_picture(
     """
     import matplotlib as mpl
 
+    sizes = {"wide": size, "middle": (_MIDDLE, size[1])} if size[0] > _MIDDLE else {"wide middle": size}
     with mpl.rc_context({**_SETTINGS, "svg.hashsalt": name}):
-        wide = _element(_drawn(draw, size), name, text, "wide", on_page=on_page)
-        return wide + _element(_drawn(draw, narrow), f"{name}-narrow", text, "narrow", on_page=on_page)
+        return Markup().join(
+            _element(_drawn(draw, inches), f"{name}-{shown.partition(' ')[0]}", text, shown, on_page=on_page)
+            for shown, inches in {**sizes, "narrow": narrow}.items()
+        )
 
 
 def _drawn(draw: Callable[[Any], object], size: tuple[float, float]) -> Figure:

@@ -56,6 +56,9 @@ class Outcomes:
     @property
     def best_check(self) -> NDArray[np.int32]:
         """The number of the check whose weights are kept, the best up to the stop; `NONE` without one."""
+        if self.trajectory.keeps_policy_best:
+            accepted = np.append(np.isfinite(self.trajectory.values), False)[self.policy_best_check] & ~self.censored
+            return np.where(accepted, self.policy_best_check, np.int32(NONE))
         return np.append(self.best_so_far, np.int32(NONE))[self.last_check]
 
     @property

@@ -28,6 +28,7 @@ class Trajectory:
         limit: the trainer's limit that ended the training, which ends it for every policy; None where something else
             ended it, or nothing says what.
         kept_min_delta: by how much a value had to beat the last one kept, for its weights to be kept instead.
+        keeps_policy_best: whether what a policy accepted last was kept instead, by its own `min_delta`.
         name: what to call it.
     """
 
@@ -38,6 +39,7 @@ class Trajectory:
     trained_epochs: int | None = None
     limit: StopReason | None = None
     kept_min_delta: float = 0.0
+    keeps_policy_best: bool = False
     name: str = "history"
 
     def __post_init__(self) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 from keepbest.errors import KeepbestError, RecordError
 from keepbest.records.atomic import write_text
 from keepbest.records.plain_data import build
+from keepbest.records.store import MEMBERS_FILE
 from keepbest.stopping.policy import StoppingPolicy
 
-MEMBERS_FILE = "members.json"
 _VERSION = 1
 
 
