@@ -47,9 +47,11 @@ def test_a_sweep_began_with_whichever_of_its_jobs_was_first(add_sweep) -> None:
 
 
 def test_of_two_that_began_together_the_last_name_counts_which_begins_with_the_time(add_sweep) -> None:
-    add_sweep("b", 9, 10)
-    assert latest(add_sweep("a copy", 10, 9)) == "b"
-    assert latest(add_sweep("z copy", 9)) == "z copy"
+    sweeps = add_sweep("b", 9, 10).parent
+    add_sweep("a copy", 10, 9)
+    assert keepbest.latest_sweep(sweeps.parent).directory.name == "b"
+    add_sweep("z copy", 9)
+    assert keepbest.latest_sweep(sweeps.parent).directory.name == "z copy"
 
 
 def test_jobs_may_lie_deeper_and_others_records_do_not_count(add_sweep, tmp_path) -> None:
