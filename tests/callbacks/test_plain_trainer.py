@@ -145,7 +145,8 @@ def test_two_ranks_restore_the_same_best_and_name_the_same_file(tmp_path: Path) 
     assert files == {"last.ckpt", Path(first["path"]).name}
 
 
-@pytest.mark.parametrize("callbacks", ["[early_stopping]", pytest.param("[keeper]", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("callbacks", ["[early_stopping]", "[keeper]"])
 def test_ranks_that_see_different_values_end_with_the_reason(tmp_path: Path, callbacks: str) -> None:
     """Lightning's would go on, each rank with another best."""
     text = TWO_RANKS.replace("[early_stopping, keeper]", callbacks)

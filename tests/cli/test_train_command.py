@@ -249,6 +249,7 @@ def test_a_reader_that_leaves_a_sweep_changes_neither_its_jobs_nor_its_status(tm
         assert "BrokenPipe" not in (tmp_path / "errors").read_text()
 
 
+@pytest.mark.slow
 def test_a_worker_that_vanishes_fails_the_command_and_its_record(keepbest, tmp_path):
     (tmp_path / "vanishing.py").write_text(
         "import os\n"
@@ -312,7 +313,7 @@ def test_a_worker_gives_what_the_command_gives(keepbest, tmp_path, compose_confi
         (signal.SIGINT, 130, "cpu"),
         (signal.SIGTERM, 143, "cpu"),
         pytest.param(signal.SIGINT, 130, "ddp_cpu", marks=pytest.mark.slow),
-        (signal.SIGTERM, 143, "ddp_cpu"),
+        pytest.param(signal.SIGTERM, 143, "ddp_cpu", marks=pytest.mark.slow),
     ],
 )
 def test_an_interrupted_run_says_so_in_status_record_and_message(number, status, trainer, tmp_path):

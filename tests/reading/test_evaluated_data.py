@@ -62,6 +62,7 @@ NOT_COMPARED = {
     "an array": names(classes=np.array(["b", "a"])),
     "a list of arrays": names(classes=[np.zeros(2), np.zeros(2)]),
     "the same": names(classes=["a", "b"]),
+    "their numbers": names(classes=[0, 1]),
     "others": names(feature_names=("x",)),
     "none yet": Unready(),
 }

@@ -171,6 +171,7 @@ def test_sets_up_once_then_only_what_changed(checkout: Checkout) -> None:
     assert "building it anew" in checkout.first_line_of_make("train")
 
 
+@pytest.mark.slow
 def test_recovers_from_a_kill(checkout: Checkout) -> None:
     creating = checkout.start("train")
     wait_for((checkout.root / ".venv" / "pyvenv.cfg").exists, creating)

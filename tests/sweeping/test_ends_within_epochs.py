@@ -190,12 +190,12 @@ class Dies(Callback):
             (f"{EVERY}=1",),
             ["0-5", "1-4", "2-2", "2-8", "3-5", "4-6", "5-4"],
             id="saved at each step",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             ("callbacks.model_checkpoint.save_last=false",),
             ["3-4", "5-2"],
             id="nothing to go on from",
-            marks=pytest.mark.slow,
         ),
     ],
 )

@@ -119,9 +119,8 @@ def test_each_job_has_its_result_and_its_device_and_a_death_stops_no_other(
         assert record_of(tmp_path / "s" / "0")["environment"]["threads"] == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "number"), [("joblib", signal.SIGTERM), pytest.param("ray", signal.SIGINT, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "number"), [("joblib", signal.SIGTERM), ("ray", signal.SIGINT)])
 def test_a_signal_ends_all_trainings_wherever_they_run(name, number, tmp_path, record_of):
     process = command(
         tmp_path,

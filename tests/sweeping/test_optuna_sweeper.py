@@ -224,6 +224,7 @@ def test_a_trial_that_cannot_work_ends_the_search_and_is_not_in_the_way_of_the_n
     assert states == {1: TrialState.COMPLETE, 3: TrialState.FAIL}
 
 
+@pytest.mark.slow
 def test_a_lock_and_a_torn_line_of_a_writer_that_was_killed_are_no_obstacle(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for path, storage in ((tmp_path / JOURNAL_FILE, None), (tmp_path / "below" / "mine.journal", "below/mine.journal")):

@@ -21,6 +21,8 @@ PATIENCE = grid(patience=[1, 3], min_delta=[0, 0.02])
 LONG, SHORT = "trainer.max_epochs=30", "trainer.max_epochs=20"
 SLOW = (
     "patience and min_delta",
+    "sparse checks",
+    "checks within epochs, min_epochs",
     "min_epochs",
     "maximum",
     "a keeper with min_delta",

@@ -3,6 +3,8 @@
 import itertools
 import json
 
+import pytest
+
 from keepbest.training.execute import execute
 from keepbest.training.job import create_job
 
@@ -17,6 +19,7 @@ AXES = {
 }
 
 
+@pytest.mark.slow
 def test_48_members_of_3_trainings_have_what_48_jobs_have(keepbest, compose_config, tmp_path, differences, record_of):
     grid = [f"{key}={','.join(values)}" for key, values in AXES.items()]
     done = keepbest(["train", "-m", *COMMON, *grid, "hydra.sweep.dir=sweep"], tmp_path)

@@ -52,8 +52,8 @@ def require_suited(learnt: Mapping[str, Any], datamodule: LightningDataModule, *
 def require_same_names(datamodule: LightningDataModule, own: LightningDataModule) -> None:
     """Refuse other data whose classes or feature columns have other names, or another order, than the run's own.
 
-    What only one of them states is not compared; the run's own data stand for those that the model was trained on, for
-    its checkpoint holds no names.
+    What only one of them states is not compared, nor names with the numbers from 0 that stand for them; the run's own
+    data stand for those that the model was trained on, for its checkpoint holds no names.
 
     Args:
         datamodule: the other data, set up.
@@ -64,10 +64,15 @@ def require_same_names(datamodule: LightningDataModule, own: LightningDataModule
     """
     for name, remedy in _NAMES.items():
         stated, known = _names(datamodule, name), _names(own, name)
-        if stated and known and stated != known:
+        if stated and known and stated != known and not _are_numbers_of(stated, known):
             start = _first_difference(stated, known) if max(len(stated), len(known)) > _MOST_NAMES else 0
             rule = f"{_rule(name, _part(known, start))}, {type(datamodule).__name__} has {_part(stated, start)}"
             raise ConfigError(rule, remedy=remedy)
+
+
+def _are_numbers_of(some: list[Any], others: list[Any]) -> bool:
+    """Return whether one of two lists of names numbers those of the other."""
+    return len(some) == len(others) and list(range(len(some))) in (some, others)
 
 
 def _names(datamodule: LightningDataModule, name: str) -> list[Any]:
