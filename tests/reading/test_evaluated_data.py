@@ -76,8 +76,8 @@ def test_names_that_a_data_module_does_not_state_are_not_compared(other):
 
 
 def test_of_many_names_those_from_the_first_that_differs_are_told():
-    own, other = names(classes=list(range(100))), names(classes=[*range(50), *range(51, 101)])
+    own, other = names(classes=list(range(1, 101))), names(classes=[*range(1, 51), *range(52, 102)])
     with pytest.raises(
-        ConfigError, match=r"classes \[\.\.\., 50, 51, .*, 69, \.\.\.\], Data has \[\.\.\., 51, 52, .*, 70, "
+        ConfigError, match=r"classes \[\.\.\., 51, 52, .*, 70, \.\.\.\], Data has \[\.\.\., 52, 53, .*, 71, "
     ):
         require_same_names(other, own)
